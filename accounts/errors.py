@@ -1,0 +1,24 @@
+"""How accounts refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from zevix.errors import Conflict, Unauthenticated
+
+
+class InvalidCredentials(Unauthenticated):
+    code = "invalid_credentials"
+    message = _("The e-mail address, the username or the password is wrong.")
+
+
+class TokenInvalid(Unauthenticated):
+    code = "token_invalid"
+    message = _("This token is not valid.")
+
+
+class TokenExpired(Unauthenticated):
+    code = "token_expired"
+    message = _("This token has expired.")
+
+
+class AccountExists(Conflict):
+    message = _("There is an account with this {field} already.")

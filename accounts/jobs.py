@@ -1,0 +1,17 @@
+from django.core.management import call_command
+
+from accounts import passwords, tokens
+from accounts.models import User
+from zevix import jobs
+
+
+@jobs.task(queue="mail", retry=jobs.BACKOFF)
+def mail_reset_link(user_id: int, language: str) -> None:
+    passwords.mail_link(User.objects.get(pk=user_id), language)
+
+
+@jobs.periodic(cron="17 3 * * *")
+@jobs.task(queue="housekeeping")
+def forget_expired_sign_ins(timestamp: int) -> None:
+    tokens.forget_expired()
+    call_command("clearsessions")

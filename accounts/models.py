@@ -1,0 +1,174 @@
+"""Users, workspaces and who works where, with which role."""
+
+import uuid
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from zevix.tenancy import TenantQuerySet
+
+
+class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+    def tenants(self) -> Self:
+        """Customers' workspaces, without the operator's catalogue."""
+        return self.filter(is_catalogue=False)
+
+    def catalogue(self) -> "Workspace":
+        """The workspace that holds the operator's own stock of leads; made on first use."""
+        return self.get_or_create(is_catalogue=True, defaults={"name": "Catalogue"})[0]
+
+
+class Workspace(models.Model):
+    """A tenant. One special workspace holds the catalogue, so that its leads are rows like any other and belong to no customer."""
+
+    name = models.CharField(_("name"), max_length=200)
+    is_catalogue = models.BooleanField(_("catalogue"), default=False, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects: ClassVar[Any] = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("workspace")
+        verbose_name_plural = _("workspaces")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_catalogue"],
+                condition=models.Q(is_catalogue=True),
+                name="accounts_there_is_one_catalogue",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip().lower(), **fields)
+        user.username = user.username or user.email
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """By e-mail address or username, however written; a username that looks like an address can only be one's own."""
+        name = (username or "").strip().lower()
+        return self.get(models.Q(email=name) | models.Q(username__iexact=name))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who signs in. ``is_superuser`` is the operator of this installation."""
+
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    username = models.CharField(
+        _("username"),
+        max_length=254,
+        blank=True,
+        validators=[RegexValidator(r"^[\w.@+-]+\Z", _("Letters, digits and @ . + - _ only."))],
+        help_text=_("The e-mail address where none is given."),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    is_beta_user = models.BooleanField(_("beta user"), default=False)
+    credentials_version = models.PositiveIntegerField(
+        default=1, editable=False, help_text=_("Access tokens of an older version are dead.")
+    )
+    last_activity = models.DateTimeField(_("last activity"), null=True, blank=True, editable=False)
+    date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="accounts_email_names_one_user"),
+            models.UniqueConstraint(Lower("username"), name="accounts_username_names_one_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @cached_property
+    def managed_workspaces(self) -> list[int]:
+        """The ids of the workspaces that this user may manage."""
+        return list(self.memberships.filter(role__in=Role.MANAGING).values_list("workspace_id", flat=True))
+
+    @property
+    def is_staff(self) -> bool:
+        """Who may open the admin: the operator, and whoever manages a workspace."""
+        return self.is_superuser or bool(self.managed_workspaces)
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", _("Admin")
+    MANAGER = "manager", _("Manager")
+    AGENT = "agent", _("Agent")
+
+
+Role.MANAGING = frozenset({Role.ADMIN, Role.MANAGER})  # type: ignore[attr-defined]  # an enum's body would make it a member
+
+
+class Membership(models.Model):
+    """A user's place in a workspace, and how they do there (the figures are kept by the leaderboard)."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("user"))
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="memberships", verbose_name=_("workspace"))
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.AGENT)
+    created_at = models.DateTimeField(_("since"), auto_now_add=True)
+
+    conversion_rate = models.FloatField(default=0, editable=False)
+    activity_score = models.FloatField(default=0, editable=False)
+    deals_closed = models.PositiveIntegerField(default=0, editable=False)
+    current_percentile = models.FloatField(null=True, editable=False)
+    current_rank = models.PositiveIntegerField(null=True, editable=False)
+    performance_score = models.FloatField(default=0, editable=False)
+    badges = models.JSONField(default=list, editable=False)
+
+    objects: ClassVar[Any] = TenantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "workspace"], name="accounts_one_membership_per_user_and_workspace")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.workspace}"
+
+    @property
+    def manages(self) -> bool:
+        """Whether this member may change every lead, delete, merge, undo and distribute."""
+        return self.role in Role.MANAGING  # type: ignore[attr-defined]
+
+
+class RefreshToken(models.Model):
+    """A refresh token, of which only the hash is kept. Each use ends it and begins the next of its family (one sign-in)."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="refresh_tokens")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
+    family = models.UUIDField(default=uuid.uuid4, db_index=True, editable=False)
+    digest = models.BinaryField(unique=True, editable=False)
+    created_at = models.DateTimeField(_("issued"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    used_at = models.DateTimeField(_("used"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    class Meta:
+        verbose_name = _("refresh token")
+        verbose_name_plural = _("refresh tokens")
+
+    def __str__(self) -> str:
+        return str(self.family)

@@ -1,0 +1,1 @@
+"""Prompts, chat and knowledge: stands on leads."""

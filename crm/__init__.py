@@ -1,0 +1,1 @@
+"""Pipedrive and outreach: stands on leads."""

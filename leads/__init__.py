@@ -1,0 +1,1 @@
+"""Leads: the catalogue, a workspace's own, exports under a quota, imports."""

@@ -1,0 +1,33 @@
+"""How leads refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from zevix.errors import Conflict, NotFound, Refusal, ValidationFailed
+
+
+class QuotaExhausted(Refusal):
+    code, status = "monthly_limit_exceeded", 403
+    message = _("You have {remaining} leads remaining ({used}/{limit})")
+
+
+class AllOwned(Refusal):
+    code, status = "all_leads_already_used", 409
+    message = _("All of these leads were exported before. {remaining} leads remaining")
+
+
+class LeadsNotFound(NotFound):
+    code = "leads_not_found"
+    message = _("None of these leads is known.")
+
+
+class ExternalIdTaken(Conflict):
+    message = _("There is a lead with this external id already.")
+
+
+class NotACsv(Refusal):
+    code, status = "malformed_request", 400
+    message = _("The file can't be read: {reason}")
+
+
+class NothingMapped(ValidationFailed):
+    message = _("None of the columns is a field of a lead.")

@@ -1,0 +1,194 @@
+"""Which column holds which field: the headings that people and registries use, in English and German."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from leads.values import CLEANERS
+from zevix.errors import ValidationFailed
+
+# field → headings. Those in a tuple name a part: where no column holds the whole field, its parts are joined in this order.
+_HEADINGS: dict[str, list[str | tuple[str, ...]]] = {
+    "external_id": ["id", "lead id", "external id", "external_id", "customer number", "Kundennummer", "Kunden-Nr", "Kundennr."],
+    "name": [
+        "name", "full name", "contact", "contact name", "contact person", "owner", "owner name", "lead name",
+        "Ansprechpartner", "Ansprechpartnerin", "Kontakt", "Kontaktperson", "Kontaktname", "Inhaber", "Vollständiger Name",
+        ("first name", "given name", "Vorname", "Provider First Name"),
+        ("middle name", "Provider Middle Name"),
+        ("last name", "surname", "family name", "Nachname", "Familienname", "Provider Last Name (Legal Name)"),
+        ("Authorized Official First Name",),
+        ("Authorized Official Middle Name",),
+        ("Authorized Official Last Name",),
+    ],
+    "email": ["email", "e-mail", "email address", "e-mail address", "mail", "E-Mail-Adresse", "Mailadresse"],
+    "phone": [
+        ("phone", "phone number", "telephone", "tel", "tel.", "practice phone", "Telefon", "Telefonnummer", "Rufnummer",
+         "Provider Business Practice Location Address Telephone Number",
+         "Provider Secondary Practice Location Address - Telephone Number"),
+        ("phone extension", "Durchwahl", "Provider Secondary Practice Location Address - Telephone Extension"),
+    ],
+    "company": [
+        "company", "company name", "organization", "organisation", "business name", "practice", "practice name", "account",
+        "Firma", "Firmenname", "Unternehmen", "Praxis", "Praxisname", "Betrieb",
+        "Provider Organization Name (Legal Business Name)",
+    ],
+    "website": ["website", "web site", "url", "web", "homepage", "Webseite", "Internetseite", "Internet"],
+    "channel": ["channel", "lead channel", "Kanal"],
+    "owner_phone": [
+        "owner phone", "owner's phone", "mobile", "mobile phone", "cell", "cell phone", "Mobil", "Handy", "Mobiltelefon",
+        "Authorized Official Telephone Number",
+    ],
+    "address": [
+        ("address", "street", "street address", "address line 1", "address 1", "Adresse", "Anschrift", "Straße", "Strasse",
+         "Straße und Hausnummer", "Provider First Line Business Practice Location Address",
+         "Provider Secondary Practice Location Address- Address Line 1"),
+        ("house number", "Hausnummer", "Hausnr."),
+        ("address line 2", "address 2", "suite", "Adresszusatz", "Provider Second Line Business Practice Location Address",
+         "Provider Secondary Practice Location Address-  Address Line 2"),
+    ],
+    "city": [
+        "city", "town", "Ort", "Stadt", "Wohnort", "Provider Business Practice Location Address City Name",
+        "Provider Secondary Practice Location Address - City Name",
+    ],
+    "state": [
+        "state", "province", "region", "Bundesland", "Provider Business Practice Location Address State Name",
+        "Provider Secondary Practice Location Address - State Name",
+    ],
+    "zip_code": [
+        "zip", "zip code", "zip_code", "postal code", "postcode", "PLZ", "Postleitzahl",
+        "Provider Business Practice Location Address Postal Code", "Provider Secondary Practice Location Address - Postal Code",
+    ],
+    "country": [
+        "country", "country code", "Land", "Staat",
+        "Provider Business Practice Location Address Country Code (If outside U.S.)",
+        "Provider Secondary Practice Location Address - Country Code (If outside U.S.)",
+    ],
+    "ein": ["ein", "employer id", "tax id", "Employer Identification Number (EIN)"],
+    "npi": ["npi", "npi number"],
+    "entity_type": ["entity type", "entity_type", "Entity Type Code", "Rechtsform"],
+    "providers": ["providers", "doctors", "Ärzte", "Behandler"],
+    "specialties": [
+        "specialties", "specialty", "specialities", "speciality", "taxonomy", "Fachrichtung", "Fachrichtungen", "Fachgebiet",
+        *((f"Healthcare Provider Taxonomy Code_{number}",) for number in range(1, 16)),
+    ],
+    "is_sole_proprietor": ["is sole proprietor", "sole proprietor", "Einzelunternehmer"],
+    "status": ["status", "lead status", "stage", "Phase"],
+    "score": ["score", "lead score", "Bewertung", "Punkte", "Punktzahl"],
+    "needs_action": ["needs action", "action needed", "Handlungsbedarf"],
+    "next_action_at": ["next action at", "next action date", "next contact", "follow up", "follow-up date", "due",
+                       "Nächste Aktion am", "Nächster Kontakt", "Wiedervorlage"],
+    "next_action_description": ["next action", "next action description", "next step", "Nächste Aktion", "Nächster Schritt"],
+    "last_contact": ["last contact", "last contacted", "last contact date", "last contacted at", "Letzter Kontakt",
+                     "Letzter Kontakt am", "Zuletzt kontaktiert"],
+    "disg_type": ["disg type", "disg", "disc", "disc type", "DISG-Typ"],
+    "notes": ["notes", "note", "comment", "comments", "remarks", "Notiz", "Notizen", "Bemerkung", "Bemerkungen", "Kommentar"],
+    "tags": ["tags", "tag", "labels", "Schlagworte", "Schlagwörter", "Stichworte"],
+    "source": ["source", "lead source", "Quelle", "Herkunft"],
+}  # fmt: skip
+
+# how the parts of a field are put together, where not by a blank
+JOINTS = {"specialties": ";", "providers": ";", "tags": ";"}
+PREFIXES = {("phone", 1): "ext. "}
+
+IGNORED = ""
+
+
+def _normal(heading: str) -> str:
+    return re.sub(r"[^0-9a-z]+", "", heading.casefold().translate(_PLAIN))
+
+
+_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+
+_WHOLE = -1
+
+
+def _known() -> dict[str, tuple[str, int]]:
+    """Normalised heading → its field, and which part of it."""
+    known: dict[str, tuple[str, int]] = {}
+    for field, headings in _HEADINGS.items():
+        wholes = [heading for heading in headings if isinstance(heading, str)]
+        parts = [heading for heading in headings if isinstance(heading, tuple)]
+        known |= {_normal(heading): (field, part) for part, names in enumerate(parts) for heading in names}
+        known |= {_normal(heading): (field, _WHOLE) for heading in wholes}
+        known.setdefault(_normal(field), (field, _WHOLE))
+    return known
+
+
+_KNOWN = _known()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Where each field is found: ``columns[field]`` are indexes, with the part of the field that each one holds.
+
+    ``extra`` are the columns that are no field, with the names that they get among the lead's custom fields.
+    """
+
+    header: list[str]
+    columns: dict[str, list[tuple[int, int]]]
+    extra: list[tuple[int, str]]
+
+    def by_heading(self) -> dict[str, str]:
+        """Column → field, as an answer or a caller writes it."""
+        return {self.header[index]: field for field, found in self.columns.items() for index, _part in found}
+
+
+def recognised(header: Sequence[str]) -> int:
+    """How many of the headings are known."""
+    return sum(_normal(heading) in _KNOWN for heading in header)
+
+
+def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping:
+    """Find the fields of a header. ``given`` (column → field, ``""`` to leave the column out) comes before what is recognised.
+
+    Raises ValidationFailed for a column or a field that there is not.
+    """
+    given = given or {}
+    _check(header, given)
+    columns: dict[str, list[tuple[int, int]]] = {}
+    for index, heading in enumerate(header):
+        if given.get(heading, IGNORED) != IGNORED:
+            columns.setdefault(given[heading], []).append((index, _WHOLE))
+    for (field, part), index in sorted(_recognise(header, given).items()):
+        whole_found = columns.get(field, [(0, 0)])[0][1] == _WHOLE
+        if not whole_found:
+            columns.setdefault(field, []).append((index, part))
+    mapped = {index for found in columns.values() for index, _part in found}
+    left = [index for index in range(len(header)) if index not in mapped and given.get(header[index]) != IGNORED]
+    return Mapping(list(header), columns, _named(left, header))
+
+
+def _recognise(header: Sequence[str], given: dict[str, str]) -> dict[tuple[str, int], int]:
+    """(field, part) → column; of two that are the same, the first."""
+    found: dict[tuple[str, int], int] = {}
+    for index, heading in enumerate(header):
+        place = _KNOWN.get(_normal(heading))
+        if place and heading not in given:
+            found.setdefault(place, index)
+    return found
+
+
+def _named(left: list[int], header: Sequence[str]) -> list[tuple[int, str]]:
+    """Names for the custom fields: two columns of one heading must not overwrite each other."""
+    named: dict[str, int] = {}
+    for index in left:
+        name, number = header[index] or f"column {index + 1}", 1
+        while name in named:
+            number += 1
+            name = f"{header[index]} ({number})"
+        named[name] = index
+    return [(index, name) for name, index in named.items()]
+
+
+def _check(header: Sequence[str], given: dict[str, str]) -> None:
+    problems = []
+    for column, field in given.items():
+        if column not in header:
+            problems.append(_("There is no column “{column}”.").format(column=column))
+        if field != IGNORED and field not in CLEANERS:
+            problems.append(_("There is no field “{field}”.").format(field=field))
+    if problems:
+        raise ValidationFailed(fields={"mapping": problems})

@@ -1,0 +1,145 @@
+"""The act of importing: one transaction, from the first row read to the event that tells of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User, Workspace
+from leads.errors import NothingMapped
+from leads.imports import headings
+from leads.imports.checking import Checker, Problem
+from leads.imports.headings import Mapping
+from leads.imports.reading import Record, Source
+from leads.imports.staging import KEYS, Stage
+from leads.models import ImportBatch, RejectedRow
+from zevix import events
+
+_CHUNK = 5_000  # rows in memory at a time
+_SHOWN_ERRORS = 1_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to import. ``mapping`` is column → field, for columns that are not recognised or to be left out (``""``)."""
+
+    mapping: dict[str, str] = field(default_factory=dict)
+    mode: str = ImportBatch.Mode.UPSERT
+    match_on: Sequence[str] = KEYS
+    dry_run: bool = False
+
+
+class _DryRun(Exception):
+    """Undoes everything that a dry run did."""
+
+
+def run(
+    source: Source, options: Options, *, workspace: Workspace, by: User | None = None, file_name: str = ""
+) -> ImportBatch:
+    """Import a table into a workspace; returns the batch with its counts, and its errors among ``rejected``.
+
+    One bad row never stops the others. After a dry run the batch has no id, and nothing is written.
+    Raises NothingMapped when no column is a field, NotACsv when the file turns out to be unreadable; then nothing is written.
+    """
+    mapping = headings.match(source.header, options.mapping)
+    if not mapping.columns:
+        raise NothingMapped(fields={"mapping": [NothingMapped.message]})
+    for attempt in range(3):
+        batch = ImportBatch(
+            workspace=workspace, user=by, file_name=file_name, mode=options.mode,
+            header=mapping.header, mapping=mapping.by_heading(),
+        )  # fmt: skip
+        try:
+            return _run(batch, source, mapping, options)
+        except IntegrityError as error:
+            # somebody added a lead with an external id of this file at this very moment; the next try finds it
+            if attempt == 2 or "leads_external_id_names_one_lead" not in str(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options) -> ImportBatch:
+    try:
+        with transaction.atomic():
+            batch.save(force_insert=True)
+            _import(batch, source, mapping, options)
+            batch.rejected = list(batch.row_errors.all()[:_SHOWN_ERRORS])
+            if options.dry_run:
+                raise _DryRun
+    except _DryRun:
+        batch.pk = None
+    return batch
+
+
+def _import(batch: ImportBatch, source: Source, mapping: Mapping, options: Options) -> None:
+    checker = Checker(mapping)
+    stage = Stage(batch, checker.columns, options.match_on)
+    records = source.records()
+    while chunk := list(islice(records, _CHUNK)):
+        batch.total_rows += len(chunk)
+        accepted, rejected = _sort(chunk, checker)
+        stage.copy(accepted)
+        _reject(batch, rejected)
+    torn = stage.apply()
+    if torn:
+        _reject(batch, _names_two_leads(source, set(torn)))
+    _finish(batch, stage)
+
+
+def _sort(
+    chunk: list[Record], checker: Checker
+) -> tuple[list[tuple[int, list[object]]], list[tuple[Record, list[Problem]]]]:
+    accepted, rejected = [], []
+    for record in chunk:
+        values, problems = checker.check(record)
+        if problems:
+            rejected.append((record, problems))
+        else:
+            accepted.append((record.row, values))
+    return accepted, rejected
+
+
+def _names_two_leads(source: Source, torn: set[int]) -> Iterator[tuple[Record, list[Problem]]]:
+    """Read the file once more for the rows that the database found torn: it has their lines, not their cells."""
+    sentence = _("Its keys name more than one lead.")
+    for record in source.records():
+        if record.row in torn:
+            yield record, [Problem("", sentence)]
+
+
+def _reject(batch: ImportBatch, rejected: "Iterator[tuple[Record, list[Problem]]] | list[tuple[Record, list[Problem]]]") -> None:
+    rows = iter(rejected)
+    while chunk := list(islice(rows, _CHUNK)):
+        batch.error_count += len(chunk)
+        RejectedRow.objects.bulk_create(
+            RejectedRow(
+                batch=batch, row=record.row, field=problem.field, message=problem.message,
+                cells=[_storable(cell) for cell in record.cells],
+            )
+            for record, problems in chunk
+            for problem in problems
+        )  # fmt: skip
+
+
+def _storable(cell: object) -> str:
+    """A cell as text that PostgreSQL can keep, cut where it is beyond all measure."""
+    return "" if cell is None else str(cell).replace("\x00", "")[:20_000]
+
+
+def _finish(batch: ImportBatch, stage: Stage) -> None:
+    counts = stage.counts
+    batch.created_count, batch.updated_count = counts.created, counts.updated
+    batch.unchanged_count, batch.skipped_count = counts.unchanged, counts.skipped
+    batch.needs_action_count = counts.needs_action
+    batch.without_last_contact_count = counts.without_last_contact
+    batch.status = ImportBatch.Status.COMPLETED
+    batch.finished_at = timezone.now()
+    batch.save()
+    events.record(
+        batch.workspace_id,
+        "import.progress",
+        {"import_batch_id": batch.pk, "status": batch.status, "progress": 100, "errors": batch.error_count, **asdict(counts)},
+    )

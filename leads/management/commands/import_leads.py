@@ -1,0 +1,114 @@
+"""``manage.py import_leads FILE… --workspace W | --catalogue``"""
+
+import csv
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from accounts.models import Workspace
+from leads.imports import importing
+from leads.imports.importing import Options
+from leads.imports.reading import CsvSource
+from leads.models import ImportBatch
+from zevix.errors import Refusal
+
+
+class Command(BaseCommand):
+    help = "Import leads from CSV files into a workspace or the catalogue. May be repeated: what is there is updated."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        target = parser.add_mutually_exclusive_group(required=True)
+        target.add_argument("--workspace", help="A workspace's id, its name, or the e-mail address of one of its members.")
+        target.add_argument("--catalogue", action="store_true", help="The operator's own stock of leads.")
+        parser.add_argument("--mapping", default="{}", help='Columns and their fields, as JSON: \'{"Telefon 2": "owner_phone"}\'')
+        parser.add_argument("--mode", choices=ImportBatch.Mode.values, default=ImportBatch.Mode.UPSERT)
+        parser.add_argument("--delimiter", default="")
+        parser.add_argument("--encoding", default="")
+        parser.add_argument("--dry-run", action="store_true", help="Check and count, and write nothing.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        workspace = Workspace.objects.catalogue() if options["catalogue"] else _workspace(options["workspace"])
+        wanted = Options(mapping=_mapping(options["mapping"]), mode=options["mode"], dry_run=options["dry_run"])
+        rejected = 0
+        for path in options["files"]:
+            try:
+                rejected += self._import(path, wanted, workspace, options)
+            except OSError as error:
+                raise CommandError(f"{path}: {error.strerror}")
+            except Refusal as refusal:
+                raise CommandError(f"{path}: {_sentences(refusal)}")
+        if rejected:
+            sys.exit(1)
+
+    def _import(self, path: Path, wanted: Options, workspace: Workspace, options: dict[str, Any]) -> int:
+        with (
+            path.open("rb") as file,
+            tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=path.name, disable=None, leave=False) as bar,
+        ):
+
+            def progress(position: int) -> None:
+                bar.update(max(position - bar.n, 0))
+
+            source = CsvSource(file, encoding=options["encoding"], delimiter=options["delimiter"], progress=progress)
+            batch = importing.run(source, wanted, workspace=workspace, file_name=path.name)
+        self._report(path, batch, wanted)
+        return batch.error_count
+
+    def _report(self, path: Path, batch: ImportBatch, wanted: Options) -> None:
+        self.stdout.write(
+            f"{path}: {'would have ' if wanted.dry_run else ''}imported {batch.imported_count} of {batch.total_rows} rows"
+            f" ({batch.created_count} created, {batch.updated_count} updated, of these {batch.unchanged_count} unchanged;"
+            f" {batch.skipped_count} skipped, {batch.error_count} rejected)"
+        )
+        for problem in batch.rejected[:20]:
+            self.stderr.write(f"{path}:{problem.row}: {problem.field + ': ' if problem.field else ''}{problem.message}")
+        if batch.error_count and not wanted.dry_run:
+            self.stderr.write(f"All {batch.error_count} rejected rows: {_write_errors(path, batch)}")
+
+
+def _workspace(named: str) -> Workspace:
+    tenants = Workspace.objects.tenants()
+    if named.isdigit():
+        found = tenants.filter(pk=int(named))
+    elif "@" in named:
+        found = tenants.filter(memberships__user__email=named.lower())
+    else:
+        found = tenants.filter(name=named)
+    match list(found[:2]):
+        case [workspace]:
+            return workspace
+        case []:
+            raise CommandError(f"There is no workspace “{named}”.")
+    raise CommandError(f"There are several workspaces “{named}”; name one by its id.")
+
+
+def _mapping(written: str) -> dict[str, str]:
+    try:
+        mapping = json.loads(written)
+    except json.JSONDecodeError as error:
+        raise CommandError(f"--mapping is no JSON: {error}")
+    if not isinstance(mapping, dict) or not all(isinstance(field, str) for field in mapping.values()):
+        raise CommandError("--mapping is no JSON object of columns and fields.")
+    return mapping
+
+
+def _sentences(refusal: Refusal) -> str:
+    fields = [f"{name}: {sentence}" for name, said in (refusal.fields or {}).items() for sentence in said]
+    return " ".join([str(refusal), *fields])
+
+
+def _write_errors(path: Path, batch: ImportBatch) -> Path:
+    """The rejected rows beside the file, as they stood there, with line and reason in front."""
+    errors = path.with_name(f"{path.name}.errors.csv")
+    with errors.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "field", "error", *batch.header])
+        for problem in batch.row_errors.iterator(chunk_size=2000):
+            writer.writerow([problem.row, problem.field, problem.message, *problem.cells])
+    return errors

@@ -1,0 +1,268 @@
+"""What a lead's fields may hold: one place for the API, the admin and the imports.
+
+Each cleaner takes what was written and returns what is kept, or raises ValueError with a sentence for people.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import phonenumbers
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+
+from leads.models import DisgType, LeadStatus
+
+Cleaner = Callable[[Any], Any]
+
+MAX_TEXT, MAX_NOTES, MAX_ITEMS = 500, 20_000, 100
+
+
+def text(limit: int = MAX_TEXT) -> Cleaner:
+    """Text of at most ``limit`` characters, trimmed."""
+
+    def clean(value: Any) -> str:
+        found = str(value).strip()
+        if len(found) > limit:
+            raise ValueError(_("At most {limit} characters.").format(limit=limit))
+        if "\x00" in found:
+            raise ValueError(_("It must not contain NUL characters."))
+        return found
+
+    return clean
+
+
+_short = text()
+
+
+def email(value: Any) -> str:
+    found = _short(value)
+    if found:
+        try:
+            validate_email(found)
+        except ValidationError:
+            raise ValueError(_("This is no e-mail address."))
+    return found
+
+
+def phone(value: Any) -> str:
+    """A phone number as it was written; `normalized_phone` serves matching."""
+    found = text(60)(value)
+    if found and sum(character.isdigit() for character in found) < 3:
+        raise ValueError(_("This is no phone number."))
+    return found
+
+
+_NANP = {"US", "CA", "USA", "CANADA", "UNITED STATES", ""}
+_REGIONS = {"DEUTSCHLAND": "DE", "GERMANY": "DE", "ÖSTERREICH": "AT", "AUSTRIA": "AT", "SCHWEIZ": "CH", "SWITZERLAND": "CH"}
+
+
+def normalized_phone(written: str, country: str = "") -> str:
+    """E.164 (``+13307793389``) where the number can be understood, else its digits; the same for every way of writing it."""
+    if not written:
+        return ""
+    digits = re.sub(r"\D", "", written)
+    region = country.strip().upper()
+    if region in _NANP and settings.DEFAULT_PHONE_REGION == "US" and written.isascii():
+        # most numbers by far; the library would take fifty times as long
+        if len(digits) == 10 and digits[0] in "23456789" and "+" not in written:
+            return "+1" + digits
+        if len(digits) == 11 and digits[0] == "1":
+            return "+" + digits
+    region = _REGIONS.get(region, region if len(region) == 2 else settings.DEFAULT_PHONE_REGION)
+    try:
+        number = phonenumbers.parse(written, region)
+    except phonenumbers.NumberParseException:
+        return digits
+    number.extension = None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def npi(value: Any) -> str:
+    """Ten digits: a US provider's number in the national registry."""
+    found = _short(value)
+    if found and not re.fullmatch(r"[0-9]{10}", found):
+        raise ValueError(_("An NPI has ten digits."))
+    return found
+
+
+def ein(value: Any) -> str:
+    """``NN-NNNNNNN``; nine digits alone are put into that form."""
+    found = _short(value)
+    if re.fullmatch(r"[0-9]{9}", found):
+        return f"{found[:2]}-{found[2:]}"
+    if found and not re.fullmatch(r"[0-9]{2}-[0-9]{7}", found):
+        raise ValueError(_("An EIN has the form NN-NNNNNNN."))
+    return found
+
+
+def zip_code(written: str, *, state: str, country: str) -> str:
+    """A US ZIP code in its usual form: nine digits get their hyphen, and leading zeros that a spreadsheet ate come back.
+
+    Elsewhere codes of four or eight digits are whole, so only an address known to be in the US is touched.
+    """
+    in_us = country.strip().upper() in {"US", "USA", "UNITED STATES"} or (not country and len(state) == 2 and state.isalpha())
+    if not in_us or not written.isascii() or not written.isdigit():
+        return written
+    digits = written.zfill(5) if len(written) <= 5 else written.zfill(9)
+    return digits if len(digits) == 5 else f"{digits[:5]}-{digits[5:]}" if len(digits) == 9 else written
+
+
+_STATUS_WORDS = {
+    "NEU": "NEW", "OFFEN": "NEW", "OPEN": "NEW",
+    "KONTAKTIERT": "CONTACTED", "QUALIFIZIERT": "QUALIFIED", "ANGEBOT": "PROPOSAL",
+    "GEWONNEN": "WON", "VERLOREN": "LOST",
+}  # fmt: skip
+
+
+def status(value: Any) -> str:
+    found = _short(value).upper()
+    found = _STATUS_WORDS.get(found, found)
+    if found and found not in LeadStatus.values:
+        raise ValueError(_("One of {choices}.").format(choices=", ".join(LeadStatus.values)))
+    return found
+
+
+def disg_type(value: Any) -> str:
+    found = _short(value).upper()
+    if found and found not in DisgType.values:
+        raise ValueError(_("One of {choices}.").format(choices=", ".join(DisgType.values)))
+    return found
+
+
+_ENTITIES = {"1": "Individual", "2": "Organization"}  # the registry's codes
+
+
+def entity_type(value: Any) -> str:
+    found = _short(value)
+    return _ENTITIES.get(found, found)
+
+
+def score(value: Any) -> int:
+    found = _short(value)
+    if not re.fullmatch(r"[0-9]{1,3}", found) or int(found) > 100:
+        raise ValueError(_("A whole number from 0 to 100."))
+    return int(found)
+
+
+_YES = {"true", "yes", "y", "1", "ja", "j", "x", "wahr"}
+_NO = {"false", "no", "n", "0", "nein", "falsch"}
+
+
+def boolean(value: Any) -> bool:
+    found = _short(value).lower()
+    if found in _YES:
+        return True
+    if found in _NO:
+        return False
+    raise ValueError(_("Yes or no."))
+
+
+def sole_proprietor(value: Any) -> bool | None:
+    """Yes or no; the registry writes X where nobody answered."""
+    return None if str(value).strip().upper() == "X" else boolean(value)
+
+
+def listed(separators: str) -> Cleaner:
+    """A list of texts, or one text that has them apart by one of ``separators``, the first that occurs in it."""
+
+    def clean(value: Any) -> list[str]:
+        items = value if isinstance(value, list) else _split(str(value), separators)
+        if len(items) > MAX_ITEMS:
+            raise ValueError(_("At most {limit} entries.").format(limit=MAX_ITEMS))
+        if any(isinstance(item, dict | list | bool) or item is None for item in items):
+            raise ValueError(_("A list of texts."))
+        return list(dict.fromkeys(found for item in items if (found := _short(item))))
+
+    return clean
+
+
+def _split(written: str, separators: str) -> list[str]:
+    for separator in separators:
+        if separator in written:
+            return written.split(separator)
+    return [written]
+
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
+
+
+def moment(value: Any) -> datetime:
+    """A time in UTC: ISO 8601, ``20.11.2024`` or ``11/20/2024``, with or without the time of day.
+
+    ``03/04/2024`` could be either of two days and is refused.
+    """
+    found = _short(value)
+    try:
+        return _moment(found)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, Ambiguous):
+            raise
+        raise ValueError(_("No date: write it as 2024-11-20."))
+
+
+class Ambiguous(ValueError):
+    pass
+
+
+def _moment(found: str) -> datetime:
+    if _ISO_DATE.match(found):
+        moment = datetime.fromisoformat(found)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if dotted := _DOTTED.fullmatch(found):
+        day, month, year, *clock = dotted.groups()
+        return _utc(year, month, day, clock)
+    if slashed := _SLASHED.fullmatch(found):
+        first, second, year, *clock = slashed.groups()
+        if int(first) <= 12 and int(second) <= 12 and int(first) != int(second):
+            raise Ambiguous(_("The day and the month can't be told apart: write it as 2024-11-20."))
+        month, day = (second, first) if int(first) > 12 else (first, second)
+        return _utc(year, month, day, clock)
+    raise ValueError(found)
+
+
+def _utc(year: str, month: str, day: str, clock: list[str | None]) -> datetime:
+    hours, minutes, seconds = (int(part or 0) for part in clock)
+    return datetime.combine(date(int(year), int(month), int(day)), time(hours, minutes, seconds), tzinfo=UTC)
+
+
+# field → cleaner, for every field that people may write. `extra` and `assigned_user_id` have rules of their own.
+CLEANERS: dict[str, Cleaner] = {
+    "external_id": text(200),
+    "name": text(),
+    "email": email,
+    "phone": phone,
+    "company": text(),
+    "website": text(2000),
+    "channel": text(),
+    "owner_phone": phone,
+    "address": text(),
+    "city": text(),
+    "state": text(),
+    "zip_code": text(20),
+    "country": text(),
+    "ein": ein,
+    "npi": npi,
+    "entity_type": entity_type,
+    "providers": listed(";|\n"),
+    "specialties": listed(";|\n,"),
+    "is_sole_proprietor": sole_proprietor,
+    "status": status,
+    "score": score,
+    "needs_action": boolean,
+    "next_action_at": moment,
+    "next_action_description": text(2000),
+    "last_contact": moment,
+    "disg_type": disg_type,
+    "notes": text(MAX_NOTES),
+    "tags": listed(";|\n,"),
+    "source": text(100),
+}
+
+# what tells who a lead is; one without any of these is nobody
+IDENTIFYING = ("external_id", "name", "company", "email", "phone", "website", "npi")

@@ -1,0 +1,103 @@
+"""Front doors: leads and the catalogue."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from leads import catalogue, editing
+from leads.filters import NEWEST_FIRST, ORDERINGS, CatalogueFilters, LeadFilters, narrow, ordering
+from leads.models import Lead
+from leads.serializers import (
+    AddedLead,
+    CataloguePage,
+    LeadPage,
+    LeadSerializer,
+    ListedLeads,
+    NewLeadRequest,
+    RecentLeads,
+)
+from zevix.api.idempotency import Idempotent
+from zevix.api.pages import page
+from zevix.errors import NotFound
+
+_PAGING = [
+    OpenApiParameter("limit", int, description="1–500, default 50"),
+    OpenApiParameter("cursor", str),
+    OpenApiParameter("count", bool, description="`true` adds `count`"),
+    OpenApiParameter("ordering", str, enum=[sign + name for name in ORDERINGS for sign in ("", "-")]),
+]
+_FILTERS = [
+    OpenApiParameter(name, OpenApiTypes.STR, description=str(declared.extra.get("help_text") or ""))
+    for name, declared in LeadFilters.base_filters.items()
+]
+
+
+class Leads(Idempotent, APIView):
+    @extend_schema(parameters=_FILTERS + _PAGING, responses=LeadPage)
+    def get(self, request: Request) -> Response:
+        """The workspace's leads, newest first."""
+        found = narrow(Lead.objects.for_workspace(request.workspace), request)
+        return Response(page(found.flat(), request, ordering=ordering(request)))
+
+    @extend_schema(request=NewLeadRequest, responses={201: LeadSerializer})
+    def post(self, request: Request) -> Response:
+        """Add a lead."""
+        lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
+        return Response(lead, status=status.HTTP_201_CREATED)
+
+
+class OneLead(APIView):
+    @extend_schema(responses=LeadSerializer)
+    def get(self, request: Request, lead_id: int) -> Response:
+        """One of the workspace's leads."""
+        lead = Lead.objects.for_workspace(request.workspace).filter(pk=lead_id).flat().first()
+        if lead is None:
+            raise NotFound
+        return Response(lead)
+
+
+class Catalogue(APIView):
+    @extend_schema(parameters=_FILTERS + _PAGING, responses=CataloguePage)
+    def get(self, request: Request) -> Response:
+        """The operator's stock: masked, until a lead is exported."""
+        found = narrow(Lead.objects.in_catalogue(), request, CatalogueFilters)
+        answer = page(found.flat(), request, ordering=ordering(request))
+        answer["results"] = catalogue.as_seen_by(request.workspace, answer["results"])
+        return Response(answer)
+
+
+class ListLeads(APIView):
+    @extend_schema(parameters=_PAGING[:2], responses=ListedLeads)
+    def get(self, request: Request) -> Response:
+        """The workspace's leads with their number, for older pages."""
+        found = Lead.objects.for_workspace(request.workspace)
+        answer = page(found.flat(), request, ordering=NEWEST_FIRST)
+        return Response(
+            {"success": True, "leads": answer["results"], "total": found.count(), "next": answer["next"]}
+        )
+
+
+class AddLead(Idempotent, APIView):
+    @extend_schema(request=NewLeadRequest, responses={201: AddedLead})
+    def post(self, request: Request) -> Response:
+        """Add a lead, for older pages."""
+        lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
+        return Response({"success": True, "lead": lead}, status=status.HTTP_201_CREATED)
+
+
+class RecentlyAdded(APIView):
+    permission_classes: Any = [AllowAny]
+
+    @extend_schema(responses=RecentLeads)
+    def get(self, request: Request) -> Response:
+        """The newest 20 leads; none without a token."""
+        if not request.auth:
+            return Response({"success": True, "leads": []})
+        newest = Lead.objects.for_workspace(request.workspace).flat().order_by("-workspace_id", "-id")[:20]
+        return Response({"success": True, "leads": list(newest)})

@@ -1,0 +1,17 @@
+#!/usr/bin/env python
+"""Django's command line, on the same database as the server: the embedded one is started where none is named."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zevix.settings")
+
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The API's shapes: errors, pages, JSON, idempotency, the OpenAPI document."""

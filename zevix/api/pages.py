@@ -1,0 +1,131 @@
+"""Cursor pages: keyset, never OFFSET, so a page costs the same wherever it lies and rows that come in between shift nothing."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import F, Field, Q, QuerySet
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
+
+from zevix.api.json import dumps
+from zevix.errors import ValidationFailed
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last row seen (its values of the ordering's columns) and the direction to go on in."""
+
+    backwards: bool
+    position: list[Any]
+
+    def encode(self) -> str:
+        return base64.urlsafe_b64encode(dumps([self.backwards, self.position])).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str, columns: Sequence[Field]) -> "Cursor":
+        try:
+            backwards, position = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            if type(backwards) is not bool or len(position) != len(columns):
+                raise ValueError
+            values = [_value(column, value) for column, value in zip(columns, position, strict=True)]
+        except (ValueError, TypeError, binascii.Error):
+            raise ValidationFailed(fields={"cursor": [_("This is no cursor of this list.")]})
+        return cls(backwards, values)
+
+
+def _value(column: Field, value: Any) -> Any:
+    if value is None and column.null:
+        return None
+    if isinstance(value, list | dict | bool) or value is None or "\x00" in str(value):
+        raise ValueError
+    if column.get_internal_type() == "DateTimeField":
+        return datetime.fromisoformat(value)
+    try:
+        return column.get_prep_value(value)
+    except Exception as error:  # each field has errors of its own for a value that it can't take
+        raise ValueError from error
+
+
+def page(rows: QuerySet, request: Request, *, ordering: Sequence[str], count: bool = True) -> dict[str, Any]:
+    """One page of ``rows``, a ``.values()`` queryset: ``{"results", "next", "previous"[, "count"]}``.
+
+    ``ordering`` names columns, ``-`` for descending; the last one must be unique. NULLs come last in either direction.
+    """
+    limit = _limit(request.query_params)
+    columns = [rows.model._meta.get_field(name.lstrip("-")) for name in ordering]
+    text = request.query_params.get("cursor")
+    cursor = Cursor.decode(text, columns) if text else None
+    backwards = cursor is not None and cursor.backwards
+
+    wanted = rows.order_by(*(_term(name, column, backwards) for name, column in zip(ordering, columns, strict=True)))
+    if cursor:
+        wanted = wanted.filter(_beyond(ordering, columns, cursor.position, backwards))
+    found = list(wanted[: limit + 1])
+    more = len(found) > limit
+    results = found[:limit]
+    if backwards:
+        results.reverse()
+
+    answer: dict[str, Any] = {
+        "results": results,
+        "next": _link(request, results, ordering, backwards=False) if results and (more or backwards) else None,
+        "previous": _link(request, results, ordering, backwards=True)
+        if results and (more if backwards else cursor is not None)
+        else None,
+    }
+    if count and request.query_params.get("count", "").lower() == "true":
+        answer["count"] = rows.count()
+    return answer
+
+
+def _limit(query: QueryDict) -> int:
+    text = query.get("limit", "")
+    if not text:
+        return DEFAULT_LIMIT
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT:
+        return int(text)
+    raise ValidationFailed(fields={"limit": [_("A whole number from 1 to 500.")]})
+
+
+def _term(name: str, column: Field, backwards: bool) -> Any:
+    descending = name.startswith("-")
+    expression = F(name.lstrip("-"))
+    if not column.null:
+        return expression.desc() if descending != backwards else expression.asc()
+    # read backwards, NULLs that come last must come first
+    nulls: dict[str, Any] = {"nulls_first": True} if backwards else {"nulls_last": True}
+    return expression.desc(**nulls) if descending != backwards else expression.asc(**nulls)
+
+
+def _beyond(ordering: Sequence[str], columns: Sequence[Field], position: Sequence[Any], backwards: bool) -> Q:
+    """The rows after ``position``: beyond it in the first column, or level with it and beyond in the rest."""
+    (name, *rest), (column, *columns_left), (value, *values_left) = ordering, columns, position
+    descending = name.startswith("-")
+    key = name.lstrip("-")
+    if value is None:
+        past = Q(**{f"{key}__isnull": False}) if backwards else Q(pk__in=[])
+        level = Q(**{f"{key}__isnull": True})
+    else:
+        past = Q(**{f"{key}__{'lt' if descending != backwards else 'gt'}": value})
+        if column.null and not backwards:
+            past |= Q(**{f"{key}__isnull": True})
+        level = Q(**{key: value})
+    if not rest:
+        return past
+    return past | (level & _beyond(rest, columns_left, values_left, backwards))
+
+
+def _link(request: Request, results: list[dict[str, Any]], ordering: Sequence[str], *, backwards: bool) -> str:
+    row = results[0] if backwards else results[-1]
+    cursor = Cursor(backwards, [row[name.lstrip("-")] for name in ordering])
+    query = request.query_params.copy()
+    query["cursor"] = cursor.encode()
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

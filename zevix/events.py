@@ -1,0 +1,14 @@
+"""The event log: what happened, in the transaction that did it. Live updates, webhooks and syncs read it."""
+
+from typing import Any
+
+from zevix.models import Event
+
+
+def record(workspace_id: int, type: str, data: dict[str, Any]) -> None:
+    """Write one event; call it inside the act's transaction. A bulk act records one event with counts, not one a row.
+
+    ``type`` is one of the contract's (``lead.created``, ``export.created``, ``usage.changed``, ``import.progress``, …);
+    ``data`` is JSON. The number (``seq``) is given when the transaction commits.
+    """
+    Event(workspace_id=workspace_id, type=type, data=data).save(force_insert=True)

@@ -1,0 +1,27 @@
+"""Jobs, in PostgreSQL. A job is queued in the transaction that needs it, so it is neither lost nor early.
+
+It runs at least once, so it is safe to repeat. Each app keeps its jobs in ``<app>/jobs.py``: fetch, delegate, nothing else.
+"""
+
+from datetime import timedelta
+
+from django.db import connection
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+# waits of 4, 16, 64, … seconds; the last try comes about six hours after the first
+BACKOFF = RetryStrategy(max_attempts=8, exponential_wait=4)
+
+task = app.task
+periodic = app.periodic
+
+_SILENT_FOR = timedelta(seconds=60)  # a worker's heart beats every 10 seconds
+
+
+def worker_alive() -> bool:
+    """Whether some worker has been heard of lately."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - %s)", [_SILENT_FOR]
+        )
+        return bool(cursor.fetchone()[0])

@@ -1,7 +1,7 @@
 """Who is asking: by access token, or, for the embed routes, by session cookie from an allowed page."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,6 +15,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.errors import TokenExpired, TokenInvalid
 from accounts.models import Membership, User
+from accounts.requests import SignedInRequest
 
 Authenticated = tuple[User, Membership]
 
@@ -66,13 +67,14 @@ def authenticate_session(request: Request) -> Authenticated | None:
         .filter(user=user.pk, workspace=session["workspace"], user__is_active=True)
         .first()
     )
-    return membership and enter(request, membership, uuid.UUID(session["family"]))
+    return None if membership is None else enter(request, membership, uuid.UUID(session["family"]))
 
 
 def enter(request: Request, membership: Membership, family: uuid.UUID) -> Authenticated:
-    request._request.membership = membership
-    request._request.workspace = membership.workspace
-    request._request.sign_in = family
+    signed_in = cast(SignedInRequest, request)
+    signed_in.membership = membership
+    signed_in.workspace = membership.workspace
+    signed_in.sign_in = family
     structlog.contextvars.bind_contextvars(user=membership.user_id, workspace=membership.workspace_id)
     return membership.user, membership
 

@@ -18,7 +18,9 @@ class EmailOrUsername(ModelBackend):
 
 def account_attempted(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
     """The account that a sign-in is for, by its id, so that trying its two names does not give twice as many tries."""
-    name = str((credentials or {}).get("username") or (credentials or {}).get("email") or request.POST.get("username", ""))
+    name = str(
+        (credentials or {}).get("username") or (credentials or {}).get("email") or request.POST.get("username", "")
+    )
     try:
         return str(User.objects.get_by_natural_key(name).pk)
     except User.DoesNotExist:

@@ -103,7 +103,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     @cached_property
     def managed_workspaces(self) -> list[int]:
         """The ids of the workspaces that this user may manage."""
-        return list(self.memberships.filter(role__in=Role.MANAGING).values_list("workspace_id", flat=True))
+        return list(self.memberships.filter(role__in=MANAGING).values_list("workspace_id", flat=True))
 
     @property
     def is_staff(self) -> bool:
@@ -117,7 +117,7 @@ class Role(models.TextChoices):
     AGENT = "agent", _("Agent")
 
 
-Role.MANAGING = frozenset({Role.ADMIN, Role.MANAGER})  # type: ignore[attr-defined]  # an enum's body would make it a member
+MANAGING = frozenset({Role.ADMIN, Role.MANAGER})
 
 
 class Membership(models.Model):
@@ -151,7 +151,7 @@ class Membership(models.Model):
     @property
     def manages(self) -> bool:
         """Whether this member may change every lead, delete, merge, undo and distribute."""
-        return self.role in Role.MANAGING  # type: ignore[attr-defined]
+        return self.role in MANAGING
 
 
 class RefreshToken(models.Model):

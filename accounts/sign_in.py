@@ -25,7 +25,7 @@ def sign_in(identifier: str, password: str, *, request: HttpRequest) -> Membersh
     user = authenticate(request=request, username=identifier, password=password)
     if getattr(request, "axes_locked_out", False):
         raise RateLimited(seconds=_WINDOW)
-    membership = user and user.memberships.select_related("user", "workspace").order_by("pk").first()  # type: ignore[attr-defined]
+    membership = user and user.memberships.select_related("user", "workspace").order_by("pk").first()
     if not user or not membership:
         cache.add(failures, 0, _WINDOW)
         cache.incr(failures)

@@ -16,6 +16,8 @@ urlpatterns = [
     path("api/auth/password-reset/confirm", views.ConfirmPasswordReset.as_view()),
     path("password/<uidb64>/<token>", views.PasswordResetPage.as_view(), name="password-reset-page"),
     path(
-        "password/done", TemplateView.as_view(template_name="accounts/password_done.html"), name="password-reset-done"
+        "password/done",
+        TemplateView.as_view(template_name="accounts/password_done.html"),
+        name="password-reset-done",
     ),
 ]

@@ -17,6 +17,7 @@ from accounts import passwords, registration, tokens
 from accounts.authentication import bearer
 from accounts.errors import TokenInvalid
 from accounts.forms import NewPasswordForm
+from accounts.requests import SignedInRequest
 from accounts.serializers import (
     ChangePasswordRequest,
     ConfirmResetRequest,
@@ -73,14 +74,14 @@ class Refresh(OpenView):
 
 class Me(APIView):
     @extend_schema(responses=UserSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         """The signed-in user, in the token's workspace."""
         return Response(as_user(request.membership))
 
 
 class ChangePassword(APIView):
     @extend_schema(request=ChangePasswordRequest, responses=DoneSerializer)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Change the password; every session and token of the user ends."""
         wanted = ChangePasswordRequest.parse(request)
         passwords.change(request.user, wanted["current_password"], wanted["new_password"])
@@ -89,7 +90,7 @@ class ChangePassword(APIView):
 
 class Logout(APIView):
     @extend_schema(request=RefreshRequest, responses=DoneSerializer)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """End this sign-in: its refresh tokens are dead."""
         refresh = RefreshRequest.parse(request).get("refresh_token")
         tokens.revoke_family(request.sign_in)

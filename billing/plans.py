@@ -6,7 +6,12 @@ from django.db import connections
 
 from billing.models import FREE, Plan
 
-SEEDED = {FREE: ("Free", 50), "starter": ("Starter", 500), "pro": ("Pro", 5_000), "business": ("Business", 50_000)}
+SEEDED = {
+    FREE: ("Free", 50),
+    "starter": ("Starter", 500),
+    "pro": ("Pro", 5_000),
+    "business": ("Business", 50_000),
+}
 
 
 def seed(using: str, **kwargs: Any) -> None:

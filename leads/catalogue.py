@@ -14,6 +14,4 @@ def as_seen_by(workspace: Workspace, leads: list[dict[str, Any]]) -> list[dict[s
         .filter(lead__in=[lead["id"] for lead in leads])
         .values_list("lead_id", flat=True)
     )
-    return [
-        (lead if lead["id"] in owned else mask(lead)) | {"exported": lead["id"] in owned} for lead in leads
-    ]
+    return [(lead if lead["id"] in owned else mask(lead)) | {"exported": lead["id"] in owned} for lead in leads]

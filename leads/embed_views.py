@@ -21,6 +21,7 @@ from accounts.authentication import (
 )
 from accounts.errors import TokenExpired
 from accounts.models import Membership
+from accounts.requests import SignedInRequest
 from accounts.serializers import DoneSerializer, LoginRequest, RefreshRequest
 from accounts.sign_in import sign_in
 from accounts.tokens import Tokens
@@ -47,7 +48,7 @@ class Login(OpenView):
 
 class RefreshToken(OpenView):
     @extend_schema(request=RefreshRequest, responses=EmbedSignedIn)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """A fresh token, and the quota read anew, for a valid Bearer token, an expired one with a session, or a refresh token."""
         refresh = RefreshRequest.parse(request).get("refresh_token")
         if refresh:
@@ -55,7 +56,7 @@ class RefreshToken(OpenView):
         membership = self._recognised(request)
         return Response(_signed_in(tokens.renew(membership, request.sign_in)))
 
-    def _recognised(self, request: Request) -> Membership:
+    def _recognised(self, request: SignedInRequest) -> Membership:
         try:
             found = AccessTokenAuthentication().authenticate(request)
         except TokenExpired:
@@ -70,7 +71,7 @@ class RefreshToken(OpenView):
 
 class Logout(OpenView):
     @extend_schema(request=RefreshRequest, responses=DoneSerializer)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """End the session and the sign-in of the token. An expired token is no obstacle."""
         refresh = RefreshRequest.parse(request).get("refresh_token")
         if refresh:
@@ -81,14 +82,14 @@ class Logout(OpenView):
             self._end_session(request)
         return Response({"success": True})
 
-    def _end_sign_in_of_token(self, request: Request) -> None:
+    def _end_sign_in_of_token(self, request: SignedInRequest) -> None:
         try:
             AccessTokenAuthentication().authenticate(request)
         except Unauthenticated:
             return  # an old token opens nothing; its refresh token is in the body or ends with the session
         tokens.revoke_family(request.sign_in)
 
-    def _end_session(self, request: Request) -> None:
+    def _end_session(self, request: SignedInRequest) -> None:
         if authenticate_session(request):
             tokens.revoke_family(request.sign_in)
         logout(request._request)
@@ -98,7 +99,7 @@ class ExportLead(Idempotent, APIView):
     authentication_classes = EMBED_AUTHENTICATION
 
     @extend_schema(request=ExportLeadRequest, responses=ExportReceipt)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Export one lead."""
         wanted = ExportLeadRequest.parse(request)["lead_id"]
         return _export(request, ExportBatchRequest().validate_lead_ids([wanted]))
@@ -108,12 +109,12 @@ class ExportLeadsBatch(Idempotent, APIView):
     authentication_classes = EMBED_AUTHENTICATION
 
     @extend_schema(request=ExportBatchRequest, responses=ExportReceipt)
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Export leads under the month's quota. Each is charged once, for ever."""
         return _export(request, ExportBatchRequest.parse(request)["lead_ids"])
 
 
-def _export(request: Request, ids: list[str]) -> Response:
+def _export(request: SignedInRequest, ids: list[str]) -> Response:
     receipt = exports.export(ids, by=request.user, workspace=request.workspace)
     return Response(
         {

@@ -6,6 +6,7 @@ database refuses a second charge for a lead, and a usage above the limit. The co
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
@@ -60,7 +61,7 @@ def export(ids: Sequence[str], *, by: User, workspace: Workspace) -> Receipt:
 def _export(ids: Sequence[str], *, by: User, workspace: Workspace) -> Receipt:
     standing = quotas.lock_month(workspace)
     found = _sort(ids, workspace)
-    lists = {"duplicate_ids": found.duplicates, "not_exported": [], "unknown_ids": found.unknown}
+    lists: dict[str, Any] = {"duplicate_ids": found.duplicates, "not_exported": [], "unknown_ids": found.unknown}
     if not found.wanted:
         refusal = AllOwned if found.duplicates else LeadsNotFound
         raise refusal(**standing.figures(), new_ids=[], **lists)
@@ -116,7 +117,16 @@ _COPIED = [
     column
     for column in Lead.COLUMNS
     if column
-    not in {"id", "external_id", "source", "created_at", "updated_at", "version", "assigned_user_id", "import_batch_id"}
+    not in {
+        "id",
+        "external_id",
+        "source",
+        "created_at",
+        "updated_at",
+        "version",
+        "assigned_user_id",
+        "import_batch_id",
+    }
 ] + ["phone_normalized"]
 
 _CHARGE = f"""
@@ -177,10 +187,16 @@ def _charge(
 
 
 def _receipt(
-    export_id: int, chosen: list[int], charged: set[int], found: _Sorted, standing: Standing, ids: Sequence[str]
+    export_id: int,
+    chosen: list[int],
+    charged: set[int],
+    found: _Sorted,
+    standing: Standing,
+    ids: Sequence[str],
 ) -> Receipt:
     """Sort the ids as given. A second id of a lead charged just now is a duplicate."""
-    new, duplicates = set(), set(found.duplicates)
+    new: set[str] = set()
+    duplicates = set(found.duplicates)
     for lead in chosen:
         first, *others = found.wanted[lead]
         # one that was chosen and not charged was charged elsewhere meanwhile, in the month that ended just now
@@ -210,4 +226,3 @@ def message(receipt: Receipt) -> str:
     return _("Successfully exported {count} lead(s). {remaining} leads remaining").format(
         count=len(receipt.new_ids), remaining=receipt.standing.remaining
     )
-

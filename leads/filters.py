@@ -9,7 +9,19 @@ from rest_framework.request import Request
 from leads.models import EmailStatus, Lead, LeadQuerySet, LeadStatus
 from zevix.errors import ValidationFailed
 
-ORDERINGS = ("id", "created_at", "updated_at", "name", "company", "city", "state", "status", "score", "next_action_at", "last_contact")
+ORDERINGS = (
+    "id",
+    "created_at",
+    "updated_at",
+    "name",
+    "company",
+    "city",
+    "state",
+    "status",
+    "score",
+    "next_action_at",
+    "last_contact",
+)
 _PAGING = {"limit", "cursor", "count", "ordering"}
 NEWEST_FIRST = ["-id"]
 

@@ -8,12 +8,13 @@ import orjson
 from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import SignedInRequest
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource, ObjectSource, Source
@@ -73,7 +74,7 @@ class ImportResult(serializers.Serializer):
     error_count = serializers.IntegerField()
     needs_action_count = serializers.IntegerField()
     without_last_contact_count = serializers.IntegerField()
-    errors = RejectedRowSerializer(many=True, source="rejected")
+    errors = RejectedRowSerializer(many=True, source="rejected")  # type: ignore[assignment]  # REST framework has an attribute of that name
     import_batch_id = serializers.IntegerField(source="pk", allow_null=True)
     ai_analysis = serializers.ChoiceField(choices=ImportBatch.Analysis.choices)
 
@@ -98,7 +99,7 @@ class ImportLeads(Idempotent, APIView):
         },
         responses=ImportResult,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Import leads from CSV or a JSON array of objects. One bad row never stops the others."""
         wanted = ImportOptions(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)

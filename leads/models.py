@@ -64,7 +64,12 @@ class LeadQuerySet(TenantQuerySet["Lead"]):
 
     def flat(self) -> "models.QuerySet[Lead, dict[str, Any]]":
         """Rows as dicts of the API's columns, without making models of them."""
-        return self.values(*Lead.COLUMNS, practice_name=models.F("company"), owner_name=models.F("name"), practice_phone=models.F("phone"))
+        return self.values(
+            *Lead.COLUMNS,
+            practice_name=models.F("company"),
+            owner_name=models.F("name"),
+            practice_phone=models.F("phone"),
+        )
 
 
 def _text(label: Any) -> Any:
@@ -74,7 +79,11 @@ def _text(label: Any) -> Any:
 
 def _list(label: Any) -> Any:
     return ArrayField(
-        models.TextField(), verbose_name=label, blank=True, default=list, db_default=models.Value([], ArrayField(models.TextField()))
+        models.TextField(),
+        verbose_name=label,
+        blank=True,
+        default=list,
+        db_default=models.Value([], ArrayField(models.TextField())),
     )
 
 
@@ -89,7 +98,9 @@ class Lead(models.Model):
         "updated_at", "version",
     )  # fmt: skip
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="leads", verbose_name=_("workspace"), db_index=False)
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, related_name="leads", verbose_name=_("workspace"), db_index=False
+    )
     catalogue_lead = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="copies", db_index=False,
         help_text=_("The lead of the catalogue that this one is a copy of."),
@@ -127,9 +138,15 @@ class Lead(models.Model):
     disg_type = models.TextField(_("DISC type"), choices=DisgType, blank=True, default="", db_default="")
     notes = _text(_("notes"))
     tags = _list(_("tags"))
-    extra = models.JSONField(_("custom fields"), blank=True, default=dict, db_default=models.Value({}, models.JSONField()))
+    extra = models.JSONField(
+        _("custom fields"), blank=True, default=dict, db_default=models.Value({}, models.JSONField())
+    )
     email_status = models.TextField(
-        _("e-mail status"), choices=EmailStatus, default=EmailStatus.UNKNOWN, db_default="unknown", editable=False
+        _("e-mail status"),
+        choices=EmailStatus,
+        default=EmailStatus.UNKNOWN,
+        db_default="unknown",
+        editable=False,
     )
     assigned_user = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="assigned_leads", verbose_name=_("assigned to"),
@@ -164,7 +181,8 @@ class Lead(models.Model):
                 name="leads_external_id_names_one_lead",
             ),
             models.UniqueConstraint(
-                fields=["workspace", "catalogue_lead"], name="leads_catalogue_lead_is_copied_once_per_workspace"
+                fields=["workspace", "catalogue_lead"],
+                name="leads_catalogue_lead_is_copied_once_per_workspace",
             ),
             models.CheckConstraint(condition=Q(status__in=LeadStatus.values), name="leads_status_is_known"),
             models.CheckConstraint(condition=Q(score__range=(0, 100)), name="leads_score_is_a_percentage"),
@@ -204,7 +222,8 @@ class Usage(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["workspace", "month"], name="leads_one_usage_per_workspace_and_month"),
             models.CheckConstraint(
-                condition=Q(used__lte=models.F("limit_when_charged")), name="leads_usage_never_passes_the_limit"
+                condition=Q(used__lte=models.F("limit_when_charged")),
+                name="leads_usage_never_passes_the_limit",
             ),
         ]
 
@@ -239,7 +258,9 @@ class Export(models.Model):
 class ExportedLead(models.Model):
     """A lead that a workspace has paid for, for ever. For a copy it names the catalogue's lead, so that both are one."""
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False, verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, related_name="+", db_index=False, verbose_name=_("workspace")
+    )
     # what was paid stays paid when the lead is gone, so this is no foreign key to the database
     lead = models.ForeignKey(
         Lead, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False, verbose_name=_("lead")

@@ -135,7 +135,7 @@ class LeadRequest(RequestSerializer):
     disg_type = Disg()
     notes = Text()
     tags = Listed()
-    source = Text()
+    source = Text()  # type: ignore[assignment]  # REST framework has an attribute of that name
     extra = Extra(required=False)
     assigned_user_id = serializers.IntegerField(required=False, allow_null=True, min_value=1)
 
@@ -179,7 +179,8 @@ class LeadSerializer(serializers.ModelSerializer):
 
     assigned_user_id = serializers.IntegerField(allow_null=True)
     import_batch_id = serializers.IntegerField(allow_null=True)
-    status = serializers.ChoiceField(choices=LeadStatus.choices)
+    status = Status()
+    disg_type = Disg()
     email_status = serializers.ChoiceField(choices=EmailStatus.choices)
     extra = serializers.DictField()
     practice_name = serializers.CharField(source="company")

@@ -57,7 +57,14 @@ def phone(value: Any) -> str:
 
 
 _NANP = {"US", "CA", "USA", "CANADA", "UNITED STATES", ""}
-_REGIONS = {"DEUTSCHLAND": "DE", "GERMANY": "DE", "ÖSTERREICH": "AT", "AUSTRIA": "AT", "SCHWEIZ": "CH", "SWITZERLAND": "CH"}
+_REGIONS = {
+    "DEUTSCHLAND": "DE",
+    "GERMANY": "DE",
+    "ÖSTERREICH": "AT",
+    "AUSTRIA": "AT",
+    "SCHWEIZ": "CH",
+    "SWITZERLAND": "CH",
+}
 
 
 def normalized_phone(written: str, country: str = "") -> str:
@@ -104,7 +111,9 @@ def zip_code(written: str, *, state: str, country: str) -> str:
 
     Elsewhere codes of four or eight digits are whole, so only an address known to be in the US is touched.
     """
-    in_us = country.strip().upper() in {"US", "USA", "UNITED STATES"} or (not country and len(state) == 2 and state.isalpha())
+    in_us = country.strip().upper() in {"US", "USA", "UNITED STATES"} or (
+        not country and len(state) == 2 and state.isalpha()
+    )
     if not in_us or not written.isascii() or not written.isdigit():
         return written
     digits = written.zfill(5) if len(written) <= 5 else written.zfill(9)
@@ -137,7 +146,7 @@ _ENTITIES = {"1": "Individual", "2": "Organization"}  # the registry's codes
 
 
 def entity_type(value: Any) -> str:
-    found = _short(value)
+    found: str = _short(value)
     return _ENTITIES.get(found, found)
 
 
@@ -212,8 +221,8 @@ class Ambiguous(ValueError):
 
 def _moment(found: str) -> datetime:
     if _ISO_DATE.match(found):
-        moment = datetime.fromisoformat(found)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        iso = datetime.fromisoformat(found)
+        return iso.replace(tzinfo=UTC) if iso.tzinfo is None else iso.astimezone(UTC)
     if dotted := _DOTTED.fullmatch(found):
         day, month, year, *clock = dotted.groups()
         return _utc(year, month, day, clock)

@@ -6,10 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import SignedInRequest
 from leads import catalogue, editing
 from leads.filters import NEWEST_FIRST, ORDERINGS, CatalogueFilters, LeadFilters, narrow, ordering
 from leads.models import Lead
@@ -40,13 +40,13 @@ _FILTERS = [
 
 class Leads(Idempotent, APIView):
     @extend_schema(parameters=_FILTERS + _PAGING, responses=LeadPage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         """The workspace's leads, newest first."""
         found = narrow(Lead.objects.for_workspace(request.workspace), request)
         return Response(page(found.flat(), request, ordering=ordering(request)))
 
     @extend_schema(request=NewLeadRequest, responses={201: LeadSerializer})
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Add a lead."""
         lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
         return Response(lead, status=status.HTTP_201_CREATED)
@@ -54,7 +54,7 @@ class Leads(Idempotent, APIView):
 
 class OneLead(APIView):
     @extend_schema(responses=LeadSerializer)
-    def get(self, request: Request, lead_id: int) -> Response:
+    def get(self, request: SignedInRequest, lead_id: int) -> Response:
         """One of the workspace's leads."""
         lead = Lead.objects.for_workspace(request.workspace).filter(pk=lead_id).flat().first()
         if lead is None:
@@ -64,7 +64,7 @@ class OneLead(APIView):
 
 class Catalogue(APIView):
     @extend_schema(parameters=_FILTERS + _PAGING, responses=CataloguePage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         """The operator's stock: masked, until a lead is exported."""
         found = narrow(Lead.objects.in_catalogue(), request, CatalogueFilters)
         answer = page(found.flat(), request, ordering=ordering(request))
@@ -74,18 +74,16 @@ class Catalogue(APIView):
 
 class ListLeads(APIView):
     @extend_schema(parameters=_PAGING[:2], responses=ListedLeads)
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         """The workspace's leads with their number, for older pages."""
         found = Lead.objects.for_workspace(request.workspace)
         answer = page(found.flat(), request, ordering=NEWEST_FIRST)
-        return Response(
-            {"success": True, "leads": answer["results"], "total": found.count(), "next": answer["next"]}
-        )
+        return Response({"success": True, "leads": answer["results"], "total": found.count(), "next": answer["next"]})
 
 
 class AddLead(Idempotent, APIView):
     @extend_schema(request=NewLeadRequest, responses={201: AddedLead})
-    def post(self, request: Request) -> Response:
+    def post(self, request: SignedInRequest) -> Response:
         """Add a lead, for older pages."""
         lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
         return Response({"success": True, "lead": lead}, status=status.HTTP_201_CREATED)
@@ -95,7 +93,7 @@ class RecentlyAdded(APIView):
     permission_classes: Any = [AllowAny]
 
     @extend_schema(responses=RecentLeads)
-    def get(self, request: Request) -> Response:
+    def get(self, request: SignedInRequest) -> Response:
         """The newest 20 leads; none without a token."""
         if not request.auth:
             return Response({"success": True, "leads": []})

@@ -52,7 +52,9 @@ class TenantAdmin(ModelAdmin):
         if not _is_operator(request):
             choices = kwargs.get("queryset", db_field.remote_field.model._default_manager.all())
             path = _path_to_workspace(db_field.remote_field.model)
-            kwargs["queryset"] = choices.filter(**{f"{path}__in": _managed(request)}).distinct() if path else choices.none()
+            kwargs["queryset"] = (
+                choices.filter(**{f"{path}__in": _managed(request)}).distinct() if path else choices.none()
+            )
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -62,8 +64,8 @@ class TenantAdmin(ModelAdmin):
         return self.has_module_permission(request)
 
     # get_queryset has already narrowed the rows to the manager's own
-    has_view_permission = has_change_permission = has_delete_permission = (
-        lambda self, request, obj=None: self.has_module_permission(request)
+    has_view_permission = has_change_permission = has_delete_permission = lambda self, request, obj=None: (
+        self.has_module_permission(request)
     )
 
 

@@ -4,7 +4,7 @@ The WSGI handler in a small pool of threads answers about four times as many req
 """
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -16,7 +16,8 @@ from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zevix.settings")
 
-Message = MutableMapping[str, Any]
+# the three servers behind this one name the same dicts differently
+Message = Any
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -36,7 +37,8 @@ class Disconnected(OSError):
 
 
 streamed = get_asgi_application()
-requests = WSGIMiddleware(get_wsgi_application(), workers=THREADS)
+wsgi: Any = get_wsgi_application()
+requests = WSGIMiddleware(wsgi, workers=THREADS)
 websockets = URLRouter([re_path(r"", NoSuchSocket.as_asgi())])
 
 

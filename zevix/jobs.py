@@ -3,8 +3,6 @@
 It runs at least once, so it is safe to repeat. Each app keeps its jobs in ``<app>/jobs.py``: fetch, delegate, nothing else.
 """
 
-from datetime import timedelta
-
 from django.db import connection
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
@@ -15,13 +13,14 @@ BACKOFF = RetryStrategy(max_attempts=8, exponential_wait=4)
 task = app.task
 periodic = app.periodic
 
-_SILENT_FOR = timedelta(seconds=60)  # a worker's heart beats every 10 seconds
+_SILENT_FOR = "60 seconds"  # a worker's heart beats every 10 seconds
 
 
 def worker_alive() -> bool:
     """Whether some worker has been heard of lately."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - %s)", [_SILENT_FOR]
+            "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - %s::interval)",
+            [_SILENT_FOR],
         )
         return bool(cursor.fetchone()[0])

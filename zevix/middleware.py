@@ -28,14 +28,15 @@ class RequestLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        request.META["ZEVIX_REQUEST_ID"] = request_id
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request.request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
 
         response = self.get_response(request)
 
-        response["X-Request-ID"] = request.request_id
+        response["X-Request-ID"] = request_id
         log.info(
             "request",
             method=request.method,

@@ -29,7 +29,9 @@ class Event(models.Model):
 class EventCounter(models.Model):
     """The highest ``seq`` of a workspace's events; only the trigger writes it."""
 
-    workspace = models.OneToOneField(settings.TENANT_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    workspace = models.OneToOneField(
+        settings.TENANT_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
     last_seq = models.BigIntegerField()
 
     def __str__(self) -> str:

@@ -62,7 +62,14 @@ def _web(host: str, port: int) -> list[str]:
 
 
 def _worker() -> list[str]:
-    return [sys.executable, "manage.py", "procrastinate", "worker", "--shutdown-graceful-timeout", str(GRACE - 2)]
+    return [
+        sys.executable,
+        "manage.py",
+        "procrastinate",
+        "worker",
+        "--shutdown-graceful-timeout",
+        str(GRACE - 2),
+    ]
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

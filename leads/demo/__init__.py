@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -32,7 +33,11 @@ def seed() -> bool:
 def _member(workspace: Workspace, name: str, role: Role) -> Membership:
     password = f"{name.rstrip('12')}123"
     user = User.objects.create_user(
-        f"{name}@example.com", password, username=name, is_superuser=role is Role.ADMIN, is_beta_user=role is Role.ADMIN
+        f"{name}@example.com",
+        password,
+        username=name,
+        is_superuser=role is Role.ADMIN,
+        is_beta_user=role is Role.ADMIN,
     )
     return Membership.objects.create(user=user, workspace=workspace, role=role)
 
@@ -45,7 +50,7 @@ def _import(name: str, workspace: Workspace) -> None:
 def _hand_out(workspace: Workspace, agents: list[User]) -> None:
     """Every agent gets some of the leads; a third stays unassigned."""
     for number, lead in enumerate(Lead.objects.for_workspace(workspace).order_by("id")):
-        changes = {"last_contact": timezone.now() - timedelta(days=number)} if lead.last_contact else {}
+        changes: dict[str, Any] = {"last_contact": timezone.now() - timedelta(days=number)} if lead.last_contact else {}
         changes |= {"assigned_user": agents[number % 3]} if number % 3 < len(agents) else {}
         if changes:
             Lead.objects.filter(pk=lead.pk).update(**changes)

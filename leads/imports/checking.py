@@ -88,7 +88,11 @@ def _reader(field: str, found: list[tuple[int, int]]) -> Callable[[list[Any]], A
     joint = JOINTS.get(field, " ")
 
     def joined(cells: list[Any]) -> Any:
-        parts = [PREFIXES.get((field, part), "") + str(value) for index, part in found if (value := _content(cells[index])) is not None]
+        parts = [
+            PREFIXES.get((field, part), "") + str(value)
+            for index, part in found
+            if (value := _content(cells[index])) is not None
+        ]
         return joint.join(parts) if parts else None
 
     return joined

@@ -110,7 +110,10 @@ def _names_two_leads(source: Source, torn: set[int]) -> Iterator[tuple[Record, l
             yield record, [Problem("", sentence)]
 
 
-def _reject(batch: ImportBatch, rejected: "Iterator[tuple[Record, list[Problem]]] | list[tuple[Record, list[Problem]]]") -> None:
+def _reject(
+    batch: ImportBatch,
+    rejected: "Iterator[tuple[Record, list[Problem]]] | list[tuple[Record, list[Problem]]]",
+) -> None:
     rows = iter(rejected)
     while chunk := list(islice(rows, _CHUNK)):
         batch.error_count += len(chunk)
@@ -141,5 +144,11 @@ def _finish(batch: ImportBatch, stage: Stage) -> None:
     events.record(
         batch.workspace_id,
         "import.progress",
-        {"import_batch_id": batch.pk, "status": batch.status, "progress": 100, "errors": batch.error_count, **asdict(counts)},
+        {
+            "import_batch_id": batch.pk,
+            "status": batch.status,
+            "progress": 100,
+            "errors": batch.error_count,
+            **asdict(counts),
+        },
     )

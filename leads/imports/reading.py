@@ -174,7 +174,9 @@ def _lines(file: IO[bytes], encoding: str, progress: Callable[[int], None]) -> I
         while line := text.readline(MAX_LINE + 1):
             number += 1
             if len(line) > MAX_LINE:
-                raise NotACsv(reason=_("line {number} is longer than {limit} characters.").format(number=number, limit=MAX_LINE))
+                raise NotACsv(
+                    reason=_("line {number} is longer than {limit} characters.").format(number=number, limit=MAX_LINE)
+                )
             if number % 5000 == 0:
                 progress(file.tell())
             yield line

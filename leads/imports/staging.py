@@ -71,7 +71,10 @@ class Stage:
     def apply(self) -> list[int]:
         """Write the staged rows; returns the lines whose keys name more than one lead, which are left out."""
         # two imports of one workspace at once would not see each other's new leads, and make twins
-        _run("SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))", [self.batch.workspace_id])
+        _run(
+            "SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))",
+            [self.batch.workspace_id],
+        )
         _run("ANALYZE leads_stage")
         self._lead_rows_of_one_file()
         self._match()

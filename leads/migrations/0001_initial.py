@@ -12,210 +12,582 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('month', models.CharField(max_length=7, verbose_name='month')),
-                ('new_count', models.PositiveIntegerField(verbose_name='new')),
-                ('duplicate_count', models.PositiveIntegerField(verbose_name='owned before')),
-                ('not_exported_count', models.PositiveIntegerField(verbose_name='not exported')),
-                ('unknown_count', models.PositiveIntegerField(verbose_name='unknown')),
-                ('used', models.PositiveIntegerField(verbose_name='used afterwards')),
-                ('limit', models.PositiveIntegerField(verbose_name='limit')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='exported')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='accounts.workspace', verbose_name='workspace')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("month", models.CharField(max_length=7, verbose_name="month")),
+                ("new_count", models.PositiveIntegerField(verbose_name="new")),
+                ("duplicate_count", models.PositiveIntegerField(verbose_name="owned before")),
+                ("not_exported_count", models.PositiveIntegerField(verbose_name="not exported")),
+                ("unknown_count", models.PositiveIntegerField(verbose_name="unknown")),
+                ("used", models.PositiveIntegerField(verbose_name="used afterwards")),
+                ("limit", models.PositiveIntegerField(verbose_name="limit")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="exported")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exports",
+                        to="accounts.workspace",
+                        verbose_name="workspace",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'export',
-                'verbose_name_plural': 'exports',
+                "verbose_name": "export",
+                "verbose_name_plural": "exports",
             },
         ),
         migrations.CreateModel(
-            name='ImportBatch',
+            name="ImportBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file_name', models.TextField(blank=True, default='', verbose_name='file')),
-                ('mode', models.TextField(choices=[('create', 'Create only'), ('upsert', 'Create and update'), ('update', 'Update only')], default='upsert', verbose_name='mode')),
-                ('header', models.JSONField(default=list, verbose_name='columns')),
-                ('mapping', models.JSONField(default=dict, verbose_name='columns and their fields')),
-                ('status', models.TextField(choices=[('running', 'Running'), ('completed', 'Completed')], default='running', verbose_name='status')),
-                ('ai_analysis', models.TextField(choices=[('queued', 'Queued'), ('not_configured', 'Not configured')], default='not_configured', verbose_name='AI analysis')),
-                ('total_rows', models.PositiveIntegerField(default=0, verbose_name='rows')),
-                ('created_count', models.PositiveIntegerField(default=0, verbose_name='created')),
-                ('updated_count', models.PositiveIntegerField(default=0, verbose_name='updated')),
-                ('unchanged_count', models.PositiveIntegerField(default=0, verbose_name='of these unchanged')),
-                ('skipped_count', models.PositiveIntegerField(default=0, verbose_name='skipped')),
-                ('error_count', models.PositiveIntegerField(default=0, verbose_name='rejected')),
-                ('needs_action_count', models.PositiveIntegerField(default=0, verbose_name='need action')),
-                ('without_last_contact_count', models.PositiveIntegerField(default=0, verbose_name='never contacted')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='started')),
-                ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='accounts.workspace', verbose_name='workspace')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("file_name", models.TextField(blank=True, default="", verbose_name="file")),
+                (
+                    "mode",
+                    models.TextField(
+                        choices=[
+                            ("create", "Create only"),
+                            ("upsert", "Create and update"),
+                            ("update", "Update only"),
+                        ],
+                        default="upsert",
+                        verbose_name="mode",
+                    ),
+                ),
+                ("header", models.JSONField(default=list, verbose_name="columns")),
+                ("mapping", models.JSONField(default=dict, verbose_name="columns and their fields")),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[("running", "Running"), ("completed", "Completed")],
+                        default="running",
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "ai_analysis",
+                    models.TextField(
+                        choices=[("queued", "Queued"), ("not_configured", "Not configured")],
+                        default="not_configured",
+                        verbose_name="AI analysis",
+                    ),
+                ),
+                ("total_rows", models.PositiveIntegerField(default=0, verbose_name="rows")),
+                ("created_count", models.PositiveIntegerField(default=0, verbose_name="created")),
+                ("updated_count", models.PositiveIntegerField(default=0, verbose_name="updated")),
+                (
+                    "unchanged_count",
+                    models.PositiveIntegerField(default=0, verbose_name="of these unchanged"),
+                ),
+                ("skipped_count", models.PositiveIntegerField(default=0, verbose_name="skipped")),
+                ("error_count", models.PositiveIntegerField(default=0, verbose_name="rejected")),
+                ("needs_action_count", models.PositiveIntegerField(default=0, verbose_name="need action")),
+                (
+                    "without_last_contact_count",
+                    models.PositiveIntegerField(default=0, verbose_name="never contacted"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="started")),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imports",
+                        to="accounts.workspace",
+                        verbose_name="workspace",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'import',
-                'verbose_name_plural': 'imports',
+                "verbose_name": "import",
+                "verbose_name_plural": "imports",
             },
         ),
         migrations.CreateModel(
-            name='Lead',
+            name="Lead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.TextField(blank=True, db_default='', default='', verbose_name='external id')),
-                ('name', models.TextField(blank=True, db_default='', default='', verbose_name='name')),
-                ('email', models.TextField(blank=True, db_default='', default='', verbose_name='e-mail address')),
-                ('phone', models.TextField(blank=True, db_default='', default='', verbose_name='phone')),
-                ('phone_normalized', models.TextField(blank=True, db_default='', default='', editable=False)),
-                ('company', models.TextField(blank=True, db_default='', default='', verbose_name='company')),
-                ('website', models.TextField(blank=True, db_default='', default='', verbose_name='website')),
-                ('channel', models.TextField(blank=True, db_default='', default='', verbose_name='channel')),
-                ('owner_phone', models.TextField(blank=True, db_default='', default='', verbose_name="owner's phone")),
-                ('address', models.TextField(blank=True, db_default='', default='', verbose_name='address')),
-                ('city', models.TextField(blank=True, db_default='', default='', verbose_name='city')),
-                ('state', models.TextField(blank=True, db_default='', default='', verbose_name='state')),
-                ('zip_code', models.TextField(blank=True, db_default='', default='', verbose_name='ZIP code')),
-                ('country', models.TextField(blank=True, db_default='', default='', verbose_name='country')),
-                ('ein', models.TextField(blank=True, db_default='', default='', verbose_name='EIN')),
-                ('npi', models.TextField(blank=True, db_default='', default='', verbose_name='NPI')),
-                ('entity_type', models.TextField(blank=True, db_default='', default='', verbose_name='kind of entity')),
-                ('providers', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, db_default=models.Value([], django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)), default=list, size=None, verbose_name='providers')),
-                ('specialties', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, db_default=models.Value([], django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)), default=list, size=None, verbose_name='specialties')),
-                ('is_sole_proprietor', models.BooleanField(blank=True, null=True, verbose_name='sole proprietor')),
-                ('status', models.TextField(choices=[('NEW', 'New'), ('CONTACTED', 'Contacted'), ('QUALIFIED', 'Qualified'), ('PROPOSAL', 'Proposal'), ('WON', 'Won'), ('LOST', 'Lost')], db_default='NEW', default='NEW', verbose_name='status')),
-                ('score', models.SmallIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)], verbose_name='score')),
-                ('needs_action', models.BooleanField(db_default=True, default=True, verbose_name='needs action')),
-                ('next_action_at', models.DateTimeField(blank=True, null=True, verbose_name='next action at')),
-                ('next_action_description', models.TextField(blank=True, db_default='', default='', verbose_name='next action')),
-                ('last_contact', models.DateTimeField(blank=True, null=True, verbose_name='last contact')),
-                ('disg_type', models.TextField(blank=True, choices=[('D', 'Dominant'), ('I', 'Initiative'), ('S', 'Steady'), ('G', 'Conscientious')], db_default='', default='', verbose_name='DISC type')),
-                ('notes', models.TextField(blank=True, db_default='', default='', verbose_name='notes')),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, db_default=models.Value([], django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)), default=list, size=None, verbose_name='tags')),
-                ('extra', models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict, verbose_name='custom fields')),
-                ('email_status', models.TextField(choices=[('deliverable', 'Deliverable'), ('risky', 'Risky'), ('undeliverable', 'Undeliverable'), ('unknown', 'Unknown')], db_default='unknown', default='unknown', editable=False, verbose_name='e-mail status')),
-                ('source', models.TextField(blank=True, db_default='', default='', verbose_name='source')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now(), verbose_name='changed')),
-                ('version', models.PositiveIntegerField(db_default=1, default=1, editable=False)),
-                ('search_vector', models.GeneratedField(db_persist=True, expression=django.contrib.postgres.search.CombinedSearchVector(django.contrib.postgres.search.SearchVector('name', 'company', 'city', config='simple', weight='A'), '||', django.contrib.postgres.search.SearchVector('email', 'phone', 'notes', config='simple', weight='B'), django.contrib.postgres.search.SearchConfig('simple')), output_field=django.contrib.postgres.search.SearchVectorField())),
-                ('assigned_user', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assigned_leads', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
-                ('catalogue_lead', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='The lead of the catalogue that this one is a copy of.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='copies', to='leads.lead')),
-                ('import_batch', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='leads', to='leads.importbatch', verbose_name='import')),
-                ('workspace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='leads', to='accounts.workspace', verbose_name='workspace')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "external_id",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="external id"),
+                ),
+                ("name", models.TextField(blank=True, db_default="", default="", verbose_name="name")),
+                (
+                    "email",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="e-mail address"),
+                ),
+                ("phone", models.TextField(blank=True, db_default="", default="", verbose_name="phone")),
+                ("phone_normalized", models.TextField(blank=True, db_default="", default="", editable=False)),
+                ("company", models.TextField(blank=True, db_default="", default="", verbose_name="company")),
+                ("website", models.TextField(blank=True, db_default="", default="", verbose_name="website")),
+                ("channel", models.TextField(blank=True, db_default="", default="", verbose_name="channel")),
+                (
+                    "owner_phone",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="owner's phone"),
+                ),
+                ("address", models.TextField(blank=True, db_default="", default="", verbose_name="address")),
+                ("city", models.TextField(blank=True, db_default="", default="", verbose_name="city")),
+                ("state", models.TextField(blank=True, db_default="", default="", verbose_name="state")),
+                (
+                    "zip_code",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="ZIP code"),
+                ),
+                ("country", models.TextField(blank=True, db_default="", default="", verbose_name="country")),
+                ("ein", models.TextField(blank=True, db_default="", default="", verbose_name="EIN")),
+                ("npi", models.TextField(blank=True, db_default="", default="", verbose_name="NPI")),
+                (
+                    "entity_type",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="kind of entity"),
+                ),
+                (
+                    "providers",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        db_default=models.Value(
+                            [],
+                            django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
+                        ),
+                        default=list,
+                        size=None,
+                        verbose_name="providers",
+                    ),
+                ),
+                (
+                    "specialties",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        db_default=models.Value(
+                            [],
+                            django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
+                        ),
+                        default=list,
+                        size=None,
+                        verbose_name="specialties",
+                    ),
+                ),
+                (
+                    "is_sole_proprietor",
+                    models.BooleanField(blank=True, null=True, verbose_name="sole proprietor"),
+                ),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("NEW", "New"),
+                            ("CONTACTED", "Contacted"),
+                            ("QUALIFIED", "Qualified"),
+                            ("PROPOSAL", "Proposal"),
+                            ("WON", "Won"),
+                            ("LOST", "Lost"),
+                        ],
+                        db_default="NEW",
+                        default="NEW",
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "score",
+                    models.SmallIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                        verbose_name="score",
+                    ),
+                ),
+                (
+                    "needs_action",
+                    models.BooleanField(db_default=True, default=True, verbose_name="needs action"),
+                ),
+                (
+                    "next_action_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="next action at"),
+                ),
+                (
+                    "next_action_description",
+                    models.TextField(blank=True, db_default="", default="", verbose_name="next action"),
+                ),
+                ("last_contact", models.DateTimeField(blank=True, null=True, verbose_name="last contact")),
+                (
+                    "disg_type",
+                    models.TextField(
+                        blank=True,
+                        choices=[
+                            ("D", "Dominant"),
+                            ("I", "Initiative"),
+                            ("S", "Steady"),
+                            ("G", "Conscientious"),
+                        ],
+                        db_default="",
+                        default="",
+                        verbose_name="DISC type",
+                    ),
+                ),
+                ("notes", models.TextField(blank=True, db_default="", default="", verbose_name="notes")),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        db_default=models.Value(
+                            [],
+                            django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
+                        ),
+                        default=list,
+                        size=None,
+                        verbose_name="tags",
+                    ),
+                ),
+                (
+                    "extra",
+                    models.JSONField(
+                        blank=True,
+                        db_default=models.Value({}, models.JSONField()),
+                        default=dict,
+                        verbose_name="custom fields",
+                    ),
+                ),
+                (
+                    "email_status",
+                    models.TextField(
+                        choices=[
+                            ("deliverable", "Deliverable"),
+                            ("risky", "Risky"),
+                            ("undeliverable", "Undeliverable"),
+                            ("unknown", "Unknown"),
+                        ],
+                        db_default="unknown",
+                        default="unknown",
+                        editable=False,
+                        verbose_name="e-mail status",
+                    ),
+                ),
+                ("source", models.TextField(blank=True, db_default="", default="", verbose_name="source")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        auto_now_add=True,
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="created",
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        auto_now=True,
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="changed",
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(db_default=1, default=1, editable=False)),
+                (
+                    "search_vector",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.contrib.postgres.search.CombinedSearchVector(
+                            django.contrib.postgres.search.SearchVector(
+                                "name", "company", "city", config="simple", weight="A"
+                            ),
+                            "||",
+                            django.contrib.postgres.search.SearchVector(
+                                "email", "phone", "notes", config="simple", weight="B"
+                            ),
+                            django.contrib.postgres.search.SearchConfig("simple"),
+                        ),
+                        output_field=django.contrib.postgres.search.SearchVectorField(),
+                    ),
+                ),
+                (
+                    "assigned_user",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assigned_leads",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="assigned to",
+                    ),
+                ),
+                (
+                    "catalogue_lead",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        editable=False,
+                        help_text="The lead of the catalogue that this one is a copy of.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="copies",
+                        to="leads.lead",
+                    ),
+                ),
+                (
+                    "import_batch",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="leads",
+                        to="leads.importbatch",
+                        verbose_name="import",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="leads",
+                        to="accounts.workspace",
+                        verbose_name="workspace",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'lead',
-                'verbose_name_plural': 'leads',
+                "verbose_name": "lead",
+                "verbose_name_plural": "leads",
             },
         ),
         migrations.CreateModel(
-            name='ExportedLead',
+            name="ExportedLead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('export', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='leads.export', verbose_name='export')),
-                ('workspace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.workspace', verbose_name='workspace')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='leads.lead', verbose_name='lead')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "export",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="leads.export",
+                        verbose_name="export",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="accounts.workspace",
+                        verbose_name="workspace",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="leads.lead",
+                        verbose_name="lead",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'exported lead',
-                'verbose_name_plural': 'exported leads',
+                "verbose_name": "exported lead",
+                "verbose_name_plural": "exported leads",
             },
         ),
         migrations.CreateModel(
-            name='RejectedRow',
+            name="RejectedRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('row', models.PositiveIntegerField(help_text='The line in the file, the header being 1.', verbose_name='row')),
-                ('field', models.TextField(blank=True, default='', verbose_name='field')),
-                ('message', models.TextField(verbose_name='message')),
-                ('cells', models.JSONField(default=list, verbose_name='the row')),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='row_errors', to='leads.importbatch', verbose_name='import')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "row",
+                    models.PositiveIntegerField(
+                        help_text="The line in the file, the header being 1.", verbose_name="row"
+                    ),
+                ),
+                ("field", models.TextField(blank=True, default="", verbose_name="field")),
+                ("message", models.TextField(verbose_name="message")),
+                ("cells", models.JSONField(default=list, verbose_name="the row")),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="row_errors",
+                        to="leads.importbatch",
+                        verbose_name="import",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'rejected row',
-                'verbose_name_plural': 'rejected rows',
-                'ordering': ['row', 'id'],
+                "verbose_name": "rejected row",
+                "verbose_name_plural": "rejected rows",
+                "ordering": ["row", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Usage',
+            name="Usage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('month', models.CharField(help_text='YYYY-MM', max_length=7, verbose_name='month')),
-                ('used', models.PositiveIntegerField(default=0, verbose_name='used')),
-                ('limit_when_charged', models.PositiveIntegerField(default=0, verbose_name='limit at the last charge')),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='usage', to='accounts.workspace', verbose_name='workspace')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("month", models.CharField(help_text="YYYY-MM", max_length=7, verbose_name="month")),
+                ("used", models.PositiveIntegerField(default=0, verbose_name="used")),
+                (
+                    "limit_when_charged",
+                    models.PositiveIntegerField(default=0, verbose_name="limit at the last charge"),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="usage",
+                        to="accounts.workspace",
+                        verbose_name="workspace",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'usage',
-                'verbose_name_plural': 'usage',
+                "verbose_name": "usage",
+                "verbose_name_plural": "usage",
             },
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(fields=['workspace', 'id'], name='leads_page'),
+            model_name="lead",
+            index=models.Index(fields=["workspace", "id"], name="leads_page"),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(fields=['workspace', 'status', 'id'], name='leads_by_status'),
+            model_name="lead",
+            index=models.Index(fields=["workspace", "status", "id"], name="leads_by_status"),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(models.F('workspace'), django.db.models.functions.text.Upper('state'), django.db.models.functions.text.Upper('city'), models.F('id'), name='leads_by_place'),
+            model_name="lead",
+            index=models.Index(
+                models.F("workspace"),
+                django.db.models.functions.text.Upper("state"),
+                django.db.models.functions.text.Upper("city"),
+                models.F("id"),
+                name="leads_by_place",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('assigned_user__isnull', False)), fields=['workspace', 'assigned_user', 'id'], name='leads_by_agent'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("assigned_user__isnull", False)),
+                fields=["workspace", "assigned_user", "id"],
+                name="leads_by_agent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(models.F('workspace'), django.db.models.functions.text.Lower('email'), condition=models.Q(('email', ''), _negated=True), name='leads_by_email'),
+            model_name="lead",
+            index=models.Index(
+                models.F("workspace"),
+                django.db.models.functions.text.Lower("email"),
+                condition=models.Q(("email", ""), _negated=True),
+                name="leads_by_email",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('npi', ''), _negated=True), fields=['workspace', 'npi'], name='leads_by_npi'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("npi", ""), _negated=True),
+                fields=["workspace", "npi"],
+                name="leads_by_npi",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=django.contrib.postgres.indexes.GinIndex(models.F('search_vector'), name='leads_by_words'),
+            model_name="lead",
+            index=django.contrib.postgres.indexes.GinIndex(models.F("search_vector"), name="leads_by_words"),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('workspace', 'external_id'), name='leads_external_id_names_one_lead'),
+            model_name="lead",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("external_id", ""), _negated=True),
+                fields=("workspace", "external_id"),
+                name="leads_external_id_names_one_lead",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.UniqueConstraint(fields=('workspace', 'catalogue_lead'), name='leads_catalogue_lead_is_copied_once_per_workspace'),
+            model_name="lead",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "catalogue_lead"),
+                name="leads_catalogue_lead_is_copied_once_per_workspace",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['NEW', 'CONTACTED', 'QUALIFIED', 'PROPOSAL', 'WON', 'LOST'])), name='leads_status_is_known'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["NEW", "CONTACTED", "QUALIFIED", "PROPOSAL", "WON", "LOST"])),
+                name="leads_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('score__range', (0, 100))), name='leads_score_is_a_percentage'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("score__range", (0, 100))), name="leads_score_is_a_percentage"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='exportedlead',
-            constraint=models.UniqueConstraint(fields=('workspace', 'lead'), name='leads_charged_once_per_workspace_for_ever'),
+            model_name="exportedlead",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "lead"), name="leads_charged_once_per_workspace_for_ever"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usage',
-            constraint=models.UniqueConstraint(fields=('workspace', 'month'), name='leads_one_usage_per_workspace_and_month'),
+            model_name="usage",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "month"), name="leads_one_usage_per_workspace_and_month"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usage',
-            constraint=models.CheckConstraint(condition=models.Q(('used__lte', models.F('limit_when_charged'))), name='leads_usage_never_passes_the_limit'),
+            model_name="usage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("used__lte", models.F("limit_when_charged"))),
+                name="leads_usage_never_passes_the_limit",
+            ),
         ),
     ]

@@ -12,7 +12,16 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from zevix.api.json import dumps
-from zevix.errors import Forbidden, Malformed, NotFound, RateLimited, Refusal, TooLarge, Unauthenticated, ValidationFailed
+from zevix.errors import (
+    Forbidden,
+    Malformed,
+    NotFound,
+    RateLimited,
+    Refusal,
+    TooLarge,
+    Unauthenticated,
+    ValidationFailed,
+)
 
 log = structlog.get_logger("zevix.errors")
 
@@ -22,7 +31,7 @@ def body(refusal: Refusal, request: HttpRequest) -> dict[str, Any]:
     shape: dict[str, Any] = {"success": False, "error": refusal.code, "message": str(refusal)}
     if refusal.fields:
         shape["fields"] = {name: [str(sentence) for sentence in said] for name, said in refusal.fields.items()}
-    return shape | refusal.details | {"request_id": getattr(request, "request_id", "")}
+    return shape | refusal.details | {"request_id": request.META.get("ZEVIX_REQUEST_ID", "")}
 
 
 def answer(refusal: Refusal, request: HttpRequest) -> HttpResponse:
@@ -59,7 +68,7 @@ def as_refusal(error: Exception) -> Refusal | None:
         case exceptions.NotFound() | Http404():
             return NotFound()
         case exceptions.Throttled():
-            return RateLimited(seconds=math.ceil(error.wait or 1))
+            return RateLimited(seconds=math.ceil(getattr(error, "wait", None) or 1))
         case exceptions.APIException():
             return _by_status(error)
         case RequestDataTooBig():
@@ -130,6 +139,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "success": False,
         "error": "internal_error",
         "message": _("Something went wrong on our side. It has been noted."),
-        "request_id": getattr(request, "request_id", ""),
+        "request_id": request.META.get("ZEVIX_REQUEST_ID", ""),
     }
     return HttpResponse(dumps(shape), status=500, content_type="application/json")

@@ -88,7 +88,9 @@ class _KeptResponse(Response):
         import orjson
 
         super().__init__(
-            orjson.loads(bytes(answer.body or b"null")), status=answer.status, headers={"Idempotent-Replayed": "true"}
+            orjson.loads(bytes(answer.body or b"null")),
+            status=answer.status,
+            headers={"Idempotent-Replayed": "true"},
         )
 
 

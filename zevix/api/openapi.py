@@ -1,12 +1,16 @@
 """How the OpenAPI document is drawn from the code: the error shape stands at every operation."""
 
+import re
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema as SpectacularSchema
 
 
 class AutoSchema(SpectacularSchema):
-    """Adds the one error shape as every operation's ``default`` answer."""
+    """Adds the one error shape as every operation's ``default`` answer; ids are method and path, so they never collide."""
+
+    def get_operation_id(self) -> str:
+        return "_".join([self.method.lower(), *re.findall(r"[\w-]+", self.path)])
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)

@@ -23,4 +23,3 @@ class RequestSerializer(serializers.Serializer):
         serializer = cls(data=request.data, context={"request": request})
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
-

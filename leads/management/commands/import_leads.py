@@ -24,9 +24,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
         target = parser.add_mutually_exclusive_group(required=True)
-        target.add_argument("--workspace", help="A workspace's id, its name, or the e-mail address of one of its members.")
+        target.add_argument(
+            "--workspace", help="A workspace's id, its name, or the e-mail address of one of its members."
+        )
         target.add_argument("--catalogue", action="store_true", help="The operator's own stock of leads.")
-        parser.add_argument("--mapping", default="{}", help='Columns and their fields, as JSON: \'{"Telefon 2": "owner_phone"}\'')
+        parser.add_argument(
+            "--mapping",
+            default="{}",
+            help='Columns and their fields, as JSON: \'{"Telefon 2": "owner_phone"}\'',
+        )
         parser.add_argument("--mode", choices=ImportBatch.Mode.values, default=ImportBatch.Mode.UPSERT)
         parser.add_argument("--delimiter", default="")
         parser.add_argument("--encoding", default="")
@@ -49,7 +55,14 @@ class Command(BaseCommand):
     def _import(self, path: Path, wanted: Options, workspace: Workspace, options: dict[str, Any]) -> int:
         with (
             path.open("rb") as file,
-            tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=path.name, disable=None, leave=False) as bar,
+            tqdm(
+                total=path.stat().st_size,
+                unit="B",
+                unit_scale=True,
+                desc=path.name,
+                disable=None,
+                leave=False,
+            ) as bar,
         ):
 
             def progress(position: int) -> None:

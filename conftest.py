@@ -1,0 +1,46 @@
+"""What every test may use. The database is a real PostgreSQL, always."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts import tokens
+from accounts.models import Membership
+from accounts.tests.factories import make_member
+
+
+@pytest.fixture
+def member(db: None) -> Membership:
+    """The admin of a workspace."""
+    return make_member()
+
+
+@pytest.fixture
+def stranger(db: None) -> Membership:
+    """The admin of another workspace, whose rows nobody else may see."""
+    return make_member()
+
+
+@pytest.fixture
+def client_of() -> Callable[[Membership], APIClient]:
+    """A client signed in as a member, as REST clients are: by access token."""
+
+    def client(member: Membership, **headers: Any) -> APIClient:
+        signed_in = APIClient(raise_request_exception=False, **headers)
+        signed_in.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(member).access}", **headers)
+        return signed_in
+
+    return client
+
+
+@pytest.fixture
+def api(member: Membership, client_of: Callable[[Membership], APIClient]) -> APIClient:
+    """A client signed in as `member`."""
+    return client_of(member)
+
+
+@pytest.fixture
+def anonymous() -> APIClient:
+    return APIClient(raise_request_exception=False)

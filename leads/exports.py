@@ -135,6 +135,7 @@ _CHARGE = f"""
     ), charged AS (
         INSERT INTO leads_exportedlead (workspace_id, lead_id, export_id)
         SELECT %(workspace)s, lead.id, receipt.id FROM receipt, unnest(%(leads)s::bigint[]) AS lead (id)
+        ORDER BY lead.id
         ON CONFLICT (workspace_id, lead_id) DO NOTHING
         RETURNING lead_id
     ), copied AS (

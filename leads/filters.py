@@ -35,7 +35,9 @@ class LeadFilters(django_filters.FilterSet):
     tag = django_filters.CharFilter(field_name="tags", lookup_expr="contains", method="by_tag")
     source = django_filters.CharFilter()
     email_status = django_filters.ChoiceFilter(choices=EmailStatus.choices)
-    needs_action = django_filters.BooleanFilter()
+    needs_action = django_filters.TypedChoiceFilter(
+        choices=[("true", _("Yes")), ("false", _("No"))], coerce=lambda text: text == "true"
+    )
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
     import_batch = django_filters.NumberFilter(min_value=1, max_value=2**63 - 1)

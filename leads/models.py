@@ -59,8 +59,11 @@ class LeadQuerySet(TenantQuerySet["Lead"]):
         Masked, only what a masked lead shows is searched: else one could guess an address letter by letter.
         """
         label = ":*A" if masked else ":*"
-        words = " & ".join("'" + word.replace("\\", "").replace("'", "''") + "'" + label for word in text.split()[:16])
-        return self.filter(search_vector=SearchQuery(words, config="simple", search_type="raw")) if words else self
+        words = [word for word in text.split()[:16] if any(map(str.isalnum, word))]
+        if not words:
+            return self.none() if text.strip() else self
+        query = " & ".join("'" + word.replace("\\", "").replace("'", "''") + "'" + label for word in words)
+        return self.filter(search_vector=SearchQuery(query, config="simple", search_type="raw"))
 
     def flat(self) -> "models.QuerySet[Lead, dict[str, Any]]":
         """Rows as dicts of the API's columns, without making models of them."""

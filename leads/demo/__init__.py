@@ -30,6 +30,10 @@ def seed() -> bool:
     return True
 
 
+def is_there() -> bool:
+    return User.objects.filter(email="admin@example.com", username="admin").exists()
+
+
 def _member(workspace: Workspace, name: str, role: Role) -> Membership:
     password = f"{name.rstrip('12')}123"
     user = User.objects.create_user(

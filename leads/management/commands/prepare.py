@@ -17,5 +17,7 @@ class Command(BaseCommand):
         call_command("createcachetable", verbosity=0)
         if not settings.DEVELOPMENT:
             call_command("collectstatic", interactive=False, verbosity=0)
-        elif demo.seed():
-            self.stdout.write("Made a demo workspace and a catalogue of real practices.")
+        elif demo.seed() or demo.is_there():
+            self.stdout.write(
+                "Demo: sign in as admin / admin123 (manager / manager123, agent1 / agent123, agent2 / agent123)."
+            )

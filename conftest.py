@@ -4,11 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from accounts import tokens
-from accounts.models import Membership
-from accounts.tests.factories import make_member
+from accounts.models import Membership, User
+from accounts.tests.factories import make_member, make_user
+
+
+@pytest.fixture(autouse=True)
+def english() -> None:
+    """The language that a thread begins with; a request of the test before may have left another."""
+    translation.activate("en")
 
 
 @pytest.fixture
@@ -44,3 +52,21 @@ def api(member: Membership, client_of: Callable[[Membership], APIClient]) -> API
 @pytest.fixture
 def anonymous() -> APIClient:
     return APIClient(raise_request_exception=False)
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Who runs the installation; a member of no workspace."""
+    return make_user(is_superuser=True)
+
+
+@pytest.fixture
+def in_admin() -> Callable[[User], Client]:
+    """A browser in which somebody is signed in to the admin."""
+
+    def browser(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="accounts.backends.EmailOrUsername")
+        return client
+
+    return browser

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import structlog
 from corsheaders.middleware import CorsMiddleware
+from django.contrib.auth import get_user
+from django.db.models import Exists
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -14,7 +16,7 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.errors import TokenExpired, TokenInvalid
-from accounts.models import Membership, User
+from accounts.models import Membership, RefreshToken, User
 from accounts.requests import SignedInRequest
 
 Authenticated = tuple[User, Membership]
@@ -57,14 +59,16 @@ class SessionFromAllowedOrigin(BaseAuthentication):
 
 
 def authenticate_session(request: Request) -> Authenticated | None:
-    """The member whom the session cookie names, if the session still holds."""
-    user = request._request.user
+    """The member whom the session cookie names, if the session still holds: it ends with its sign-in."""
+    # not `request._request.user`: REST framework has put an anonymous one there already, where a view authenticates nobody
+    user = get_user(request._request)
     session = request._request.session
     if not user.is_authenticated or "workspace" not in session:
         return None
+    sign_in_lasts = Exists(RefreshToken.objects.filter(family=session["family"], revoked_at=None))
     membership = (
         Membership.objects.select_related("user", "workspace")
-        .filter(user=user.pk, workspace=session["workspace"], user__is_active=True)
+        .filter(sign_in_lasts, user=user.pk, workspace=session["workspace"], user__is_active=True)
         .first()
     )
     return None if membership is None else enter(request, membership, uuid.UUID(session["family"]))
@@ -103,12 +107,21 @@ def read(text: str) -> dict[str, Any]:
     return claims
 
 
+def subject_of_expired(text: str) -> str:
+    """Whose an access token was, once `read` has found its signature right and its time over."""
+    return str(AccessToken(text, verify=False).payload["sub"])  # type: ignore[arg-type]  # simplejwt annotates its own class
+
+
 def origin_allowed(request: Request) -> bool:
     """Whether the page that asks is one of ours or on the list (``CORS_ALLOWED_ORIGINS``)."""
     origin = request.META.get("HTTP_ORIGIN", "")
     if not origin:
         return False
-    listed = CorsMiddleware(_never_called).origin_found_in_white_lists(origin, urlsplit(origin))
+    try:
+        url = urlsplit(origin)
+    except ValueError:
+        return False
+    listed = CorsMiddleware(_never_called).origin_found_in_white_lists(origin, url)
     return listed or origin == f"{request.scheme}://{request.get_host()}"
 
 

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Conflict, Unauthenticated
+from zevix.errors import Conflict, Refusal, Unauthenticated
 
 
 class InvalidCredentials(Unauthenticated):
@@ -22,3 +22,12 @@ class TokenExpired(Unauthenticated):
 
 class AccountExists(Conflict):
     message = _("There is an account with this {field} already.")
+
+
+class LastAdmin(Conflict):
+    message = _("A workspace keeps at least one admin; make somebody else an admin first.")
+
+
+class MailNotSent(Refusal):
+    code, status = "upstream_error", 502
+    message = _("The mail could not be handed to the mail server ({reason}).")

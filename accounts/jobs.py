@@ -7,7 +7,9 @@ from zevix import jobs
 
 @jobs.task(queue="mail", retry=jobs.BACKOFF)
 def mail_reset_link(user_id: int, language: str) -> None:
-    passwords.mail_link(User.objects.get(pk=user_id), language)
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user:  # else they left since
+        passwords.mail_link(user, language)
 
 
 @jobs.periodic(cron="17 3 * * *")

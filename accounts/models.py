@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -60,9 +61,28 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """By e-mail address or username, however written; a username that looks like an address can only be one's own."""
-        name = (username or "").strip().lower()
-        return self.get(models.Q(email=name) | models.Q(username__iexact=name))
+        """By e-mail address or username, in any case. An address names its owner, whoever has it as a username."""
+        name = (username or "").strip()
+        by_email = _is("email", name.lower())
+        user = self.filter(by_email | _is("username", name)).order_by(by_email.desc()).first()
+        if user is None:
+            raise self.model.DoesNotExist
+        return user
+
+    def with_email(self, email: str) -> models.QuerySet["User"]:
+        return self.filter(_is("email", email.strip().lower()))
+
+    def with_username(self, username: str) -> models.QuerySet["User"]:
+        return self.filter(_is("username", username))
+
+
+def _is(field: str, text: str) -> Any:
+    """Whether a user's ``field`` is ``text``, in any case.
+
+    Both sides are folded by the database, just as its unique indexes fold. (``iexact`` folds upwards, where ``ı`` and ``i`` are
+    one: it would find two users with names that the index tells apart, and could not use it.)
+    """
+    return Exact(Lower(field), Lower(models.Value(text)))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -104,6 +124,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def managed_workspaces(self) -> list[int]:
         """The ids of the workspaces that this user may manage."""
         return list(self.memberships.filter(role__in=MANAGING).values_list("workspace_id", flat=True))
+
+    @cached_property
+    def administered_workspaces(self) -> list[int]:
+        """The ids of the workspaces whose members and roles this user may change."""
+        return list(self.memberships.filter(role=Role.ADMIN).values_list("workspace_id", flat=True))
 
     @property
     def is_staff(self) -> bool:

@@ -9,6 +9,8 @@ from accounts.errors import AccountExists
 from accounts.models import Membership, Role, User, Workspace
 from zevix.errors import ValidationFailed
 
+_NAME_LENGTH = Workspace._meta.get_field("name").max_length  # an address may be longer
+
 
 @transaction.atomic
 def register(
@@ -21,13 +23,14 @@ def register(
     """
     email = email.strip().lower()
     check_password_strength(password, User(email=email, username=username))
+    _refuse_taken(email, username)
     user = _create_user(
         email=email,
         username=username,
         password=password,
         is_beta_user=is_beta_user and settings.ZEVIX_BETA_SIGNUP == "open",
     )
-    workspace = Workspace.objects.create(name=workspace_name or email.split("@")[0])
+    workspace = Workspace.objects.create(name=workspace_name or email.split("@")[0][:_NAME_LENGTH])
     return Membership.objects.create(user=user, workspace=workspace, role=Role.ADMIN)
 
 
@@ -38,10 +41,18 @@ def check_password_strength(password: str, user: User, *, field: str = "password
         raise ValidationFailed(fields={field: list(error.messages)})
 
 
+def _refuse_taken(email: str, username: str) -> None:
+    """Ask before writing: PostgreSQL logs a statement that fails, with the address and the password's hash in it."""
+    if User.objects.with_email(email).exists():
+        raise AccountExists(field="email")
+    if User.objects.with_username(username or email).exists():
+        raise AccountExists(field="username" if username else "email")
+
+
 def _create_user(*, email: str, username: str, password: str, is_beta_user: bool) -> User:
     try:
         with transaction.atomic():
             return User.objects.create_user(email, password, username=username, is_beta_user=is_beta_user)
-    except IntegrityError as error:
-        field = "username" if "username" in str(error) and username else "email"
-        raise AccountExists(field=field)
+    except IntegrityError:
+        _refuse_taken(email, username)  # somebody else was as quick
+        raise

@@ -10,7 +10,23 @@ from accounts.tokens import Tokens
 from zevix.api.serializers import RequestSerializer
 
 
-class PasswordField(serializers.CharField):
+class TextField(serializers.CharField):
+    """Text that came as text. A number is none: 1.0 and 1e0 would be one password, or two."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class AddressField(TextField, serializers.EmailField):
+    """An e-mail address in small letters. They count before its length is checked, since some letters grow (İ)."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
+
+
+class PasswordField(TextField):
     """A password as it was typed: blanks at its ends count."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -18,10 +34,10 @@ class PasswordField(serializers.CharField):
 
 
 class RegisterRequest(RequestSerializer):
-    email = serializers.EmailField(max_length=254)
+    email = AddressField(max_length=254)
     password = PasswordField()
-    username = serializers.CharField(required=False, allow_blank=True, max_length=150)
-    workspace_name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    username = TextField(required=False, allow_blank=True, max_length=150)
+    workspace_name = TextField(required=False, allow_blank=True, max_length=200)
     is_beta_user = serializers.BooleanField(required=False, default=False)
 
     def validate_username(self, username: str) -> str:
@@ -38,8 +54,8 @@ class RegisterRequest(RequestSerializer):
 
 
 class LoginRequest(RequestSerializer):
-    email = serializers.CharField(required=False, max_length=254)
-    username = serializers.CharField(required=False, max_length=254)
+    email = TextField(required=False, allow_blank=True, max_length=254)
+    username = TextField(required=False, allow_blank=True, max_length=254)
     password = PasswordField()
 
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +69,7 @@ class LoginRequest(RequestSerializer):
 
 
 class RefreshRequest(RequestSerializer):
-    refresh_token = serializers.CharField(required=False, max_length=512)
+    refresh_token = TextField(required=False, max_length=512)
 
 
 class ChangePasswordRequest(RequestSerializer):
@@ -62,11 +78,11 @@ class ChangePasswordRequest(RequestSerializer):
 
 
 class ResetRequest(RequestSerializer):
-    email = serializers.EmailField(max_length=254)
+    email = AddressField(max_length=254)
 
 
 class ConfirmResetRequest(RequestSerializer):
-    token = serializers.CharField(max_length=255)
+    token = TextField(max_length=255)
     new_password = PasswordField()
 
 

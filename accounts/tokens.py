@@ -7,10 +7,12 @@ Source: RFC 9700, section 4.14.2.
 import hashlib
 import secrets
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -28,8 +30,13 @@ class Tokens:
     membership: Membership
 
 
+@transaction.atomic
 def issue(membership: Membership, *, family: uuid.UUID | None = None) -> Tokens:
-    """New tokens for a member; of a new family, unless one is given."""
+    """New tokens for a member; of a new family, unless one is given.
+
+    Raises TokenInvalid when the password was changed (or the user deleted) since the member was read.
+    """
+    _note_activity(membership.user)
     family = family or uuid.uuid4()
     refresh = f"zvr_{secrets.token_urlsafe(36)}"
     RefreshToken.objects.create(
@@ -39,7 +46,6 @@ def issue(membership: Membership, *, family: uuid.UUID | None = None) -> Tokens:
         digest=_digest(refresh),
         expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME,
     )
-    User.objects.filter(pk=membership.user_id).update(last_activity=timezone.now())
     return Tokens(_access_token(membership, family), refresh, family, membership)
 
 
@@ -48,23 +54,27 @@ def rotate(refresh: str) -> Tokens:
 
     Raises TokenInvalid for an unknown, revoked or used one (and then ends its family), TokenExpired for an old one.
     """
+    named = RefreshToken.objects.filter(digest=_digest(refresh))
     with transaction.atomic():
-        token = RefreshToken.objects.select_for_update().filter(digest=_digest(refresh)).first()
-        reused = token is not None and (token.used_at or token.revoked_at)
-        if token is not None and not reused:
+        _hold_users_of(named)
+        token = named.first()
+        if token is None:
+            raise TokenInvalid
+        if not token.used_at and not token.revoked_at:
             if token.expires_at <= timezone.now():
                 raise TokenExpired
             token.used_at = timezone.now()
             token.save(update_fields=["used_at"])
             return issue(_membership(token), family=token.family)
-    if token is not None:
-        revoke_family(token.family)
-    raise TokenInvalid
+        _revoke(RefreshToken.objects.filter(family=token.family))
+    raise TokenInvalid  # only here: within the transaction it would undo the revocation
 
 
+@transaction.atomic
 def renew(membership: Membership, family: uuid.UUID) -> Tokens:
     """New tokens for somebody who shows a valid access token (or session) of a sign-in that has not been ended."""
     family_tokens = RefreshToken.objects.filter(family=family)
+    _hold_users_of(family_tokens)
     if not family_tokens.filter(revoked_at=None, used_at=None, expires_at__gt=timezone.now()).exists():
         raise TokenInvalid
     return issue(membership, family=family)
@@ -78,16 +88,45 @@ def revoke(refresh: str) -> None:
 
 
 def revoke_family(family: uuid.UUID) -> None:
-    RefreshToken.objects.filter(family=family, revoked_at=None).update(revoked_at=timezone.now())
+    _revoke(RefreshToken.objects.filter(family=family))
+
+
+def revoke_families(families: Iterable[uuid.UUID]) -> None:
+    _revoke(RefreshToken.objects.filter(family__in=list(families)))
 
 
 def revoke_all(user: User) -> None:
-    RefreshToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+    _revoke(RefreshToken.objects.filter(user=user))
 
 
 def forget_expired() -> int:
     """Delete refresh tokens that have expired; returns how many."""
     return RefreshToken.objects.filter(expires_at__lt=timezone.now()).delete()[0]
+
+
+@transaction.atomic
+def _revoke(tokens: QuerySet[RefreshToken]) -> None:
+    _hold_users_of(tokens)
+    tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+
+
+def _hold_users_of(tokens: QuerySet[RefreshToken]) -> None:
+    """Let the sign-ins of a user begin and end one at a time, until this transaction ends.
+
+    Else a token issued at the very moment at which its family (or the password) ends would outlive it, unseen by the one who
+    ends it. The user's row comes before the tokens' rows, always, so that nobody waits in a circle.
+    """
+    users = User.objects.filter(pk__in=tokens.values("user")).order_by("pk")
+    list(users.select_for_update(no_key=True).values_list("pk"))
+
+
+def _note_activity(user: User) -> None:
+    """Hold the user's row, too; it is the same as the one read before, or the tokens would be somebody else's."""
+    now = timezone.now()
+    same = User.objects.filter(pk=user.pk, credentials_version=user.credentials_version)
+    if not same.update(last_activity=now):
+        raise TokenInvalid
+    user.last_activity = now
 
 
 def _access_token(membership: Membership, family: uuid.UUID) -> str:

@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 
 from accounts import passwords, registration, tokens
 from accounts.authentication import bearer
-from accounts.errors import TokenInvalid
 from accounts.forms import NewPasswordForm
 from accounts.requests import SignedInRequest
 from accounts.serializers import (
@@ -32,6 +31,7 @@ from accounts.serializers import (
     signed_in,
 )
 from accounts.sign_in import sign_in
+from zevix.errors import Unauthenticated
 
 
 class OpenView(APIView):
@@ -68,7 +68,7 @@ class Refresh(OpenView):
         """A new pair for a refresh token, in the body or as Bearer. Each works once; a second use ends the whole sign-in."""
         refresh = RefreshRequest.parse(request).get("refresh_token") or bearer(request)
         if not refresh:
-            raise TokenInvalid
+            raise Unauthenticated
         return Response(signed_in(tokens.rotate(refresh)))
 
 
@@ -84,7 +84,8 @@ class ChangePassword(APIView):
     def post(self, request: SignedInRequest) -> Response:
         """Change the password; every session and token of the user ends."""
         wanted = ChangePasswordRequest.parse(request)
-        passwords.change(request.user, wanted["current_password"], wanted["new_password"])
+        current, new = wanted["current_password"], wanted["new_password"]
+        passwords.change(request.user, current, new, request=request._request)
         return Response({"success": True})
 
 

@@ -18,6 +18,7 @@ from accounts.authentication import (
     authenticate_session,
     bearer,
     origin_allowed,
+    subject_of_expired,
 )
 from accounts.errors import TokenExpired
 from accounts.models import Membership
@@ -61,7 +62,8 @@ class RefreshToken(OpenView):
             found = AccessTokenAuthentication().authenticate(request)
         except TokenExpired:
             found = authenticate_session(request) if origin_allowed(request) else None
-            if found is None:
+            # somebody else's session is of no use: a page of A must not become one of B unawares
+            if found is None or str(found[0].pk) != subject_of_expired(bearer(request) or ""):
                 raise
         found = found or SessionFromAllowedOrigin().authenticate(request)
         if found is None:
@@ -80,6 +82,8 @@ class Logout(OpenView):
             self._end_sign_in_of_token(request)
         if origin_allowed(request) or bearer(request) is not None or refresh:
             self._end_session(request)
+        elif authenticate_session(request):
+            raise Unauthenticated  # the session cookie counts from an allowed page only
         return Response({"success": True})
 
     def _end_sign_in_of_token(self, request: SignedInRequest) -> None:

@@ -24,6 +24,14 @@ class ExternalIdTaken(Conflict):
     message = _("There is a lead with this external id already.")
 
 
+class LeadChanged(Conflict):
+    message = _("Somebody has changed this lead since you read it.")
+
+
+class LeadSold(Conflict):
+    message = _("Workspaces have exported {count} of these leads; the catalogue keeps what was paid for.")
+
+
 class NotACsv(Refusal):
     code, status = "malformed_request", 400
     message = _("The file can't be read: {reason}")

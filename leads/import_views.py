@@ -17,16 +17,18 @@ from rest_framework.views import APIView
 from accounts.requests import SignedInRequest
 from leads.imports import importing
 from leads.imports.importing import Options
+from leads.imports.matching import KEYS
 from leads.imports.reading import CsvSource, ObjectSource, Source
-from leads.imports.staging import KEYS
 from leads.models import ImportBatch
 from zevix.api.idempotency import Idempotent, hash_request
 from zevix.api.json import JSONParser
-from zevix.api.uploads import CsvParser, Upload
+from zevix.api.serializers import RequestSerializer
+from zevix.api.uploads import CsvParser, TakesUploads, Upload
+from zevix.errors import Malformed
 
 
-class ImportOptions(serializers.Serializer):
-    """How to import; in the query."""
+class ImportOptions(RequestSerializer):
+    """How to import; in the query. An unknown option is an error: ``dryrun`` would else import."""
 
     mapping = serializers.CharField(required=False, help_text='JSON: {"column": "field"}; "" leaves a column out')
     mode = serializers.ChoiceField(choices=ImportBatch.Mode.choices, default=ImportBatch.Mode.UPSERT)
@@ -79,11 +81,11 @@ class ImportResult(serializers.Serializer):
     ai_analysis = serializers.ChoiceField(choices=ImportBatch.Analysis.choices)
 
 
-class ImportLeads(Idempotent, APIView):
+class ImportLeads(TakesUploads, Idempotent, APIView):
     parser_classes = [CsvParser, JSONParser]
 
     @property
-    def max_body(self) -> int:
+    def max_body(self) -> int:  # type: ignore[override]
         return settings.IMPORT_MAX_BYTES
 
     @extend_schema(
@@ -109,9 +111,14 @@ class ImportLeads(Idempotent, APIView):
 
     def fingerprint(self, request: Request) -> bytes:
         data = request.data
-        return hash_request(
-            request, data.digest if isinstance(data, Upload) else hashlib.sha256(orjson.dumps(data)).digest()
-        )
+        return hash_request(request, data.digest if isinstance(data, Upload) else _digest(data))
+
+
+def _digest(data: Any) -> bytes:
+    try:
+        return hashlib.sha256(orjson.dumps(data)).digest()
+    except TypeError:  # nested deeper than orjson writes
+        raise Malformed
 
 
 def _source(data: Any, options: dict[str, Any]) -> Source:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
@@ -11,13 +10,12 @@ from rest_framework import serializers
 
 from accounts.models import Membership
 from leads.models import DisgType, EmailStatus, Lead, LeadStatus
-from leads.values import CLEANERS, IDENTIFYING
+from leads.values import CLEANERS, IDENTIFYING, custom_fields
 from zevix.api.serializers import RequestSerializer
 
 ALIASES = {"practice_name": "company", "owner_name": "name", "practice_phone": "phone"}
 
 _KEPT_BY_US = {"id", "import_batch_id", "created_at", "updated_at", "version", "email_status", "exported"}
-_MAX_EXTRA = 65_536  # bytes
 
 
 class CleanedField(serializers.Field):
@@ -91,13 +89,10 @@ class Extra(serializers.Field):
     """Custom fields: a JSON object, of at most 64 KiB."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError(_("A JSON object."))
-        written = orjson.dumps(data)
-        if len(written) > _MAX_EXTRA:
-            raise serializers.ValidationError(_("At most {limit} bytes.").format(limit=_MAX_EXTRA))
-        if b"\\u0000" in written:
-            raise serializers.ValidationError(_("It must not contain NUL characters."))
+        try:
+            custom_fields(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error))
         return data
 
     def to_representation(self, value: Any) -> Any:

@@ -4,10 +4,11 @@ Each cleaner takes what was written and returns what is kept, or raises ValueErr
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+import orjson
 import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -45,47 +46,62 @@ def email(value: Any) -> str:
             validate_email(found)
         except ValidationError:
             raise ValueError(_("This is no e-mail address."))
+        if not found.isprintable():  # soft hyphens and the like, copied along from a page
+            raise ValueError(_("This is no e-mail address."))
     return found
+
+
+_up_to_60 = text(60)
+_NO_DIGITS = re.compile(r"\D+")
 
 
 def phone(value: Any) -> str:
     """A phone number as it was written; `normalized_phone` serves matching."""
-    found = text(60)(value)
-    if found and sum(character.isdigit() for character in found) < 3:
+    found = _up_to_60(value)
+    if found and len(_NO_DIGITS.sub("", found)) < 3:
         raise ValueError(_("This is no phone number."))
     return found
 
 
 _NANP = {"US", "CA", "USA", "CANADA", "UNITED STATES", ""}
 _REGIONS = {
-    "DEUTSCHLAND": "DE",
-    "GERMANY": "DE",
-    "ÖSTERREICH": "AT",
-    "AUSTRIA": "AT",
-    "SCHWEIZ": "CH",
-    "SWITZERLAND": "CH",
-}
+    "DEUTSCHLAND": "DE", "GERMANY": "DE", "DEU": "DE",
+    "ÖSTERREICH": "AT", "AUSTRIA": "AT", "AUT": "AT",
+    "SCHWEIZ": "CH", "SWITZERLAND": "CH", "CHE": "CH",
+    "UNITED KINGDOM": "GB", "UK": "GB", "GBR": "GB",
+}  # fmt: skip
 
 
 def normalized_phone(written: str, country: str = "") -> str:
-    """E.164 (``+13307793389``) where the number can be understood, else its digits; the same for every way of writing it."""
+    """E.164 (``+13307793389``) where the number can be understood, else its digits; the same for every way of writing it.
+
+    A number without its country's code is read as one of ``country``, else of ``DEFAULT_PHONE_REGION``.
+    """
     if not written:
         return ""
-    digits = re.sub(r"\D", "", written)
+    digits = _NO_DIGITS.sub("", written)
     region = country.strip().upper()
     if region in _NANP and settings.DEFAULT_PHONE_REGION == "US" and written.isascii():
         # most numbers by far; the library would take fifty times as long
         if len(digits) == 10 and digits[0] in "23456789" and "+" not in written:
             return "+1" + digits
-        if len(digits) == 11 and digits[0] == "1":
+        if len(digits) == 11 and digits[0] == "1" and digits[1] in "23456789":
             return "+" + digits
     region = _REGIONS.get(region, region if len(region) == 2 else settings.DEFAULT_PHONE_REGION)
+    for attempt in (written, "+" + digits[2:]) if digits.startswith("00") else (written,):
+        number = _parsed(attempt, region)
+        if number is not None:
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return digits
+
+
+def _parsed(written: str, region: str) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException:
-        return digits
+        return None
     number.extension = None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number if phonenumbers.is_possible_number(number) else None
 
 
 def npi(value: Any) -> str:
@@ -106,18 +122,28 @@ def ein(value: Any) -> str:
     return found
 
 
+_US_STATES = frozenset(
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD "
+    "TN TX UT VT VA WA WV WI WY DC PR VI GU AS MP AA AE AP".split()
+)
+
+
 def zip_code(written: str, *, state: str, country: str) -> str:
     """A US ZIP code in its usual form: nine digits get their hyphen, and leading zeros that a spreadsheet ate come back.
 
     Elsewhere codes of four or eight digits are whole, so only an address known to be in the US is touched.
     """
-    in_us = country.strip().upper() in {"US", "USA", "UNITED STATES"} or (
-        not country and len(state) == 2 and state.isalpha()
-    )
+    where = country.strip().upper()
+    in_us = where in {"US", "USA", "UNITED STATES"} or (not where and state.strip().upper() in _US_STATES)
     if not in_us or not written.isascii() or not written.isdigit():
         return written
-    digits = written.zfill(5) if len(written) <= 5 else written.zfill(9)
-    return digits if len(digits) == 5 else f"{digits[:5]}-{digits[5:]}" if len(digits) == 9 else written
+    # no ZIP code has more than two zeros in front
+    if 3 <= len(written) <= 5:
+        return written.zfill(5)
+    if 7 <= len(written) <= 9:
+        digits = written.zfill(9)
+        return f"{digits[:5]}-{digits[5:]}"
+    return written
 
 
 _STATUS_WORDS = {
@@ -125,19 +151,21 @@ _STATUS_WORDS = {
     "KONTAKTIERT": "CONTACTED", "QUALIFIZIERT": "QUALIFIED", "ANGEBOT": "PROPOSAL",
     "GEWONNEN": "WON", "VERLOREN": "LOST",
 }  # fmt: skip
+# asking the enumeration itself takes as long as everything else about a row
+_STATUSES, _DISG_TYPES = frozenset(LeadStatus.values), frozenset(DisgType.values)
 
 
 def status(value: Any) -> str:
     found = _short(value).upper()
     found = _STATUS_WORDS.get(found, found)
-    if found and found not in LeadStatus.values:
+    if found and found not in _STATUSES:
         raise ValueError(_("One of {choices}.").format(choices=", ".join(LeadStatus.values)))
     return found
 
 
 def disg_type(value: Any) -> str:
     found = _short(value).upper()
-    if found and found not in DisgType.values:
+    if found and found not in _DISG_TYPES:
         raise ValueError(_("One of {choices}.").format(choices=", ".join(DisgType.values)))
     return found
 
@@ -151,10 +179,10 @@ def entity_type(value: Any) -> str:
 
 
 def score(value: Any) -> int:
-    found = _short(value)
-    if not re.fullmatch(r"[0-9]{1,3}", found) or int(found) > 100:
+    found = re.fullmatch(r"([0-9]{1,3})(?:\.0+)?", _short(value))  # 85.0: programs write whole numbers so, too
+    if not found or int(found[1]) > 100:
         raise ValueError(_("A whole number from 0 to 100."))
-    return int(found)
+    return int(found[1])
 
 
 _YES = {"true", "yes", "y", "1", "ja", "j", "x", "wahr"}
@@ -240,6 +268,40 @@ def _utc(year: str, month: str, day: str, clock: list[str | None]) -> datetime:
     return datetime.combine(date(int(year), int(month), int(day)), time(hours, minutes, seconds), tzinfo=UTC)
 
 
+_MAX_CUSTOM, _MAX_DEPTH, _TOO_LARGE = 65_536, 32, 2**63  # bytes, levels, the first number beyond 64 bits
+
+
+def custom_fields(value: Any) -> bytes:
+    """A lead's custom fields as JSON: an object of at most 64 KiB that the database keeps and every answer can hold.
+
+    PostgreSQL takes no NUL, and gives 1e30 back as a whole number of 31 digits, which is none for most readers of JSON.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(_("A JSON object."))
+    for number in _numbers(value):
+        if abs(number) >= _TOO_LARGE:
+            raise ValueError(_("A number in it is too large."))
+    written = orjson.dumps(value)
+    if len(written) > _MAX_CUSTOM:
+        raise ValueError(_("At most {limit} bytes.").format(limit=_MAX_CUSTOM))
+    if b"\\u0000" in written:
+        raise ValueError(_("It must not contain NUL characters."))
+    return written
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """Every number in a JSON value, however deep. Raises ValueError where that is too deep."""
+    left = [(value, 0)]
+    while left:
+        item, depth = left.pop()
+        if depth > _MAX_DEPTH:
+            raise ValueError(_("It is nested too deep."))
+        if isinstance(item, dict | list):
+            left += [(inner, depth + 1) for inner in (item.values() if isinstance(item, dict) else item)]
+        elif isinstance(item, int | float):
+            yield item
+
+
 # field → cleaner, for every field that people may write. `extra` and `assigned_user_id` have rules of their own.
 CLEANERS: dict[str, Cleaner] = {
     "external_id": text(200),
@@ -272,6 +334,12 @@ CLEANERS: dict[str, Cleaner] = {
     "tags": listed(";|\n,"),
     "source": text(100),
 }
+
+ALIASES = {"practice_name": "company", "owner_name": "name", "practice_phone": "phone"}
+
+# what takes more than one text
+LISTS = ("providers", "specialties", "tags")
+YES_OR_NO = ("is_sole_proprietor", "needs_action")
 
 # what tells who a lead is; one without any of these is nobody
 IDENTIFYING = ("external_id", "name", "company", "email", "phone", "website", "npi")

@@ -92,7 +92,11 @@ def _create_database(maintenance_uri: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if found:
             return
+        name = sql.Identifier(DATABASE)
         try:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            pass  # another process was as quick
+            return  # another process was as quick
+        # else the server's own log would hold the values of every statement that fails, e-mail addresses among them
+        connection.execute(sql.SQL("ALTER DATABASE {} SET log_min_error_statement = 'panic'").format(name))
+        connection.execute(sql.SQL("ALTER DATABASE {} SET log_error_verbosity = 'terse'").format(name))

@@ -14,6 +14,15 @@ _SHARED: list[Any] = [
 ]
 
 
+class RouteInsteadOfPath(logging.Filter):
+    """Names the route of a failed request: its path may hold a secret, such as the token of a mailed link."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        match = getattr(getattr(record, "request", None), "resolver_match", None)
+        record.msg, record.args = f"error in {match.route if match else 'no route'}", ()
+        return True
+
+
 def configure(level: str) -> None:
     """Send the standard library's and structlog's records to standard error, as JSON lines."""
     logging.config.dictConfig(
@@ -31,11 +40,12 @@ def configure(level: str) -> None:
                     ],
                 }
             },
+            "filters": {"route": {"()": RouteInsteadOfPath}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 # Django repeats every 4xx as a warning with its path; the request line has said it already
-                "django.request": {"level": "ERROR"},
+                "django.request": {"level": "ERROR", "filters": ["route"]},
                 # the attempted account's name is an e-mail address
                 "axes": {"level": "CRITICAL"},
                 "procrastinate": {"level": "WARNING"},

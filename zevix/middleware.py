@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import translation
 
 from zevix.api.errors import answer
-from zevix.errors import LengthRequired, Malformed
+from zevix.errors import LengthRequired, Malformed, Refusal
 
 log = structlog.get_logger("zevix.requests")
 
@@ -55,7 +56,12 @@ class CleanInput:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
-            return answer(Malformed(), request)
+            return self._refuse(Malformed(), request)
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "") and not request.META.get("CONTENT_LENGTH"):
-            return answer(LengthRequired(), request)
+            return self._refuse(LengthRequired(), request)
         return self.get_response(request)
+
+    def _refuse(self, refusal: Refusal, request: HttpRequest) -> HttpResponseBase:
+        # nobody has chosen the language yet: the thread still speaks that of its last request
+        with translation.override(translation.get_language_from_request(request)):
+            return answer(refusal, request)

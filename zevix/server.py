@@ -94,11 +94,14 @@ def _refuse_taken_port(host: str, port: int) -> None:
 
 
 def _wait_until_healthy(host: str, port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    # asked at its own address, under a name that it answers to
+    name = next((name.lstrip(".") for name in env.list("ALLOWED_HOSTS", default=[]) if name != "*"), "localhost")
+    health = urllib.request.Request(f"{_url(host, port)}/health", headers={"Host": name})
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         _end_if_dead(processes)
         try:
-            with urllib.request.urlopen(f"{_url(host, port)}/health", timeout=2):
+            with urllib.request.urlopen(health, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)

@@ -53,7 +53,8 @@ if TRUSTED_PROXIES:
 # Apps and middleware ----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its default one would put its own site in the place of ours
+    "unfold.contrib.filters",
     "zevix.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -129,7 +130,11 @@ CACHES = {
     "default": (
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
         if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "zevix_cache"}
+        else {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "zevix_cache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},  # by default the throttles' counts would be culled at 300
+        }
     )
 }
 
@@ -139,6 +144,7 @@ TENANT_MODEL = "accounts.Workspace"
 # Sign-in ----------------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "accounts.backends.EmailOrUsername"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -4,16 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.utils.translation import gettext as _
 
 from leads.imports.headings import JOINTS, PREFIXES, Mapping
 from leads.imports.reading import Record
-from leads.values import CLEANERS, IDENTIFYING, normalized_phone, zip_code
+from leads.values import CLEANERS, IDENTIFYING, LISTS, YES_OR_NO, custom_fields, normalized_phone, zip_code
 
 # what files write where they mean: nothing
-_NOTHING = {"", "<unavail>", "n/a", "#n/a", "null", "k. a.", "k.a."}
-_MAX_EXTRA = 65_536  # bytes
+_NOTHING = {"", "-", "–", "—", "<unavail>", "n/a", "#n/a", "null", "k. a.", "k.a."}
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,16 @@ class Checker:
         values: dict[str, Any] = {}
         problems = []
         for field, read, clean in self._readers:
-            written = read(record.cells)
-            if written is None:
-                continue
             try:
-                values[field] = clean(written)
+                written = read(record.cells)
+                if written is None:
+                    continue
+                value = clean(written)
             except ValueError as error:
                 problems.append(Problem(field, str(error)))
+                continue
+            if value or value == 0:  # 0 and False are something; "" and [] are what separators alone come to
+                values[field] = value
         if not problems:
             self._complete(values, record, problems)
         return ([], problems) if problems else ([values.get(column) for column in self.columns], [])
@@ -58,22 +59,24 @@ class Checker:
             problems.append(Problem("", _("It does not tell who the lead is.")))
             return
         country, state = values.get("country") or "", values.get("state") or ""
-        if values.get("zip_code"):
+        if "zip_code" in values:
             values["zip_code"] = zip_code(values["zip_code"], state=state, country=country)
-        if values.get("phone"):
+        if "phone" in values:
             values["phone_normalized"] = normalized_phone(values["phone"], country)
         if self._extra:
-            extra = orjson.dumps(self._custom(record.cells), default=str)
-            if len(extra) > _MAX_EXTRA or b"\\u0000" in extra:
-                problems.append(Problem("extra", _("The columns that are no fields hold too much, or no text.")))
-            values["extra"] = extra.decode()
+            try:
+                values["extra"] = self._custom_fields(record.cells)
+            except ValueError as error:
+                problems.append(Problem("extra", str(error)))
 
-    def _custom(self, cells: list[Any]) -> dict[str, Any]:
-        return {
+    def _custom_fields(self, cells: list[Any]) -> str | None:
+        """The columns that are no fields, as a JSON object; None where they say nothing."""
+        said = {
             name: value
             for index, name in self._extra
-            if (value := cells[index]) is not None and not (isinstance(value, str) and _is_nothing(value))
+            if (value := cells[index]) not in (None, "") and not (isinstance(value, str) and _is_nothing(value))
         }
+        return custom_fields(said).decode() if said else None
 
 
 def _is_nothing(written: str) -> bool:
@@ -81,28 +84,32 @@ def _is_nothing(written: str) -> bool:
 
 
 def _reader(field: str, found: list[tuple[int, int]]) -> Callable[[list[Any]], Any]:
-    """How a field is read from a row's cells; None where they say nothing."""
+    """How a field is read from a row's cells: None where they say nothing, ValueError for what no such field can hold."""
     if len(found) == 1 and (field, found[0][1]) not in PREFIXES:
         only = found[0][0]
-        return lambda cells: _content(cells[only])
+        return lambda cells: _content(cells[only], field)
     joint = JOINTS.get(field, " ")
 
     def joined(cells: list[Any]) -> Any:
-        parts = [
-            PREFIXES.get((field, part), "") + str(value)
-            for index, part in found
-            if (value := _content(cells[index])) is not None
-        ]
-        return joint.join(parts) if parts else None
+        parts = [(part, value) for index, part in found if (value := _content(cells[index])) is not None]
+        if all((field, part) in PREFIXES for part, _value in parts):
+            return None  # an extension alone is no phone number
+        return joint.join(PREFIXES.get((field, part), "") + str(value) for part, value in parts)
 
     return joined
 
 
-def _content(cell: Any) -> Any:
-    """A cell's content: text trimmed, None for nothing; JSON's other values as they are."""
+def _content(cell: Any, field: str = "") -> Any:
+    """A cell's content: text trimmed, None for nothing; of JSON's other values those that ``field`` may hold."""
     if isinstance(cell, str):
         trimmed = cell.strip()
         return None if trimmed.lower() in _NOTHING else trimmed
-    if isinstance(cell, dict):
-        return orjson.dumps(cell).decode()
-    return cell if cell not in (None, []) else None
+    if cell is None or cell in ([], {}):
+        return None
+    if (
+        isinstance(cell, dict)
+        or (isinstance(cell, list) and field not in LISTS)
+        or (isinstance(cell, bool) and field not in YES_OR_NO)
+    ):
+        raise ValueError(_("This is of the wrong type."))
+    return cell

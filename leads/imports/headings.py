@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from leads.values import CLEANERS
+from leads.values import ALIASES, CLEANERS
 from zevix.errors import ValidationFailed
 
 # field → headings. Those in a tuple name a part: where no column holds the whole field, its parts are joined in this order.
@@ -93,16 +93,13 @@ JOINTS = {"specialties": ";", "providers": ";", "tags": ";"}
 PREFIXES = {("phone", 1): "ext. "}
 
 IGNORED = ""
+_WHOLE = -1
+_FIRST_NAME, _LAST_NAME = 0, 2  # parts of the name
+_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
 def _normal(heading: str) -> str:
     return re.sub(r"[^0-9a-z]+", "", heading.casefold().translate(_PLAIN))
-
-
-_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
-
-
-_WHOLE = -1
 
 
 def _known() -> dict[str, tuple[str, int]]:
@@ -146,7 +143,7 @@ def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping
 
     Raises ValidationFailed for a column or a field that there is not.
     """
-    given = given or {}
+    given = {column: ALIASES.get(field, field) for column, field in (given or {}).items()}
     _check(header, given)
     columns: dict[str, list[tuple[int, int]]] = {}
     for index, heading in enumerate(header):
@@ -162,12 +159,14 @@ def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping
 
 
 def _recognise(header: Sequence[str], given: dict[str, str]) -> dict[tuple[str, int], int]:
-    """(field, part) → column; of two that are the same, the first."""
+    """(field, part) → column; of two that are the same, the one named exactly as the field, else the first."""
     found: dict[tuple[str, int], int] = {}
     for index, heading in enumerate(header):
         place = _KNOWN.get(_normal(heading))
-        if place and heading not in given:
-            found.setdefault(place, index)
+        if place and heading not in given and (place not in found or heading == place[0] != header[found[place]]):
+            found[place] = index
+    if ("name", _FIRST_NAME) in found and ("name", _LAST_NAME) not in found and ("name", _WHOLE) in found:
+        found["name", _LAST_NAME] = found.pop(("name", _WHOLE))  # beside “Vorname”, “Name” is the last name
     return found
 
 
@@ -175,10 +174,11 @@ def _named(left: list[int], header: Sequence[str]) -> list[tuple[int, str]]:
     """Names for the custom fields: two columns of one heading must not overwrite each other."""
     named: dict[str, int] = {}
     for index in left:
-        name, number = header[index] or f"column {index + 1}", 1
+        name = wanted = header[index] or f"column {index + 1}"
+        number = 1
         while name in named:
             number += 1
-            name = f"{header[index]} ({number})"
+            name = f"{wanted} ({number})"
         named[name] = index
     return [(index, name) for name, index in named.items()]
 

@@ -4,22 +4,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
+import orjson
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User, Workspace
-from leads.errors import NothingMapped
+from leads.errors import ExternalIdTaken, NothingMapped
 from leads.imports import headings
 from leads.imports.checking import Checker, Problem
 from leads.imports.headings import Mapping
+from leads.imports.matching import KEYS
 from leads.imports.reading import Record, Source
-from leads.imports.staging import KEYS, Stage
+from leads.imports.staging import Stage
 from leads.models import ImportBatch, RejectedRow
 from zevix import events
 
-_CHUNK = 5_000  # rows in memory at a time
+_CHUNK = 1_000  # rows in memory at a time
 _SHOWN_ERRORS = 1_000
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,13 @@ def run(
     """Import a table into a workspace; returns the batch with its counts, and its errors among ``rejected``.
 
     One bad row never stops the others. After a dry run the batch has no id, and nothing is written.
-    Raises NothingMapped when no column is a field, NotACsv when the file turns out to be unreadable; then nothing is written.
+    Raises NothingMapped when no column is a field, NotACsv when the file turns out to be unreadable, ExternalIdTaken when others
+    keep on adding leads of this file meanwhile; then nothing is written.
     """
     mapping = headings.match(source.header, options.mapping)
     if not mapping.columns:
         raise NothingMapped(fields={"mapping": [NothingMapped.message]})
-    for attempt in range(3):
+    for _attempt in range(_ATTEMPTS):
         batch = ImportBatch(
             workspace=workspace, user=by, file_name=file_name, mode=options.mode,
             header=mapping.header, mapping=mapping.by_heading(),
@@ -56,9 +60,9 @@ def run(
             return _run(batch, source, mapping, options)
         except IntegrityError as error:
             # somebody added a lead with an external id of this file at this very moment; the next try finds it
-            if attempt == 2 or "leads_external_id_names_one_lead" not in str(error):
+            if "leads_external_id_names_one_lead" not in str(error):
                 raise
-    raise AssertionError("unreachable")
+    raise ExternalIdTaken
 
 
 def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options) -> ImportBatch:
@@ -66,7 +70,7 @@ def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options)
         with transaction.atomic():
             batch.save(force_insert=True)
             _import(batch, source, mapping, options)
-            batch.rejected = list(batch.row_errors.all()[:_SHOWN_ERRORS])
+            batch.rejected = list(batch.row_errors.defer("cells")[:_SHOWN_ERRORS])
             if options.dry_run:
                 raise _DryRun
     except _DryRun:
@@ -83,9 +87,9 @@ def _import(batch: ImportBatch, source: Source, mapping: Mapping, options: Optio
         accepted, rejected = _sort(chunk, checker)
         stage.copy(accepted)
         _reject(batch, rejected)
-    torn = stage.apply()
-    if torn:
-        _reject(batch, _names_two_leads(source, set(torn)))
+    refused = stage.apply()
+    if refused:
+        _reject(batch, _with_their_cells(source, refused))
     _finish(batch, stage)
 
 
@@ -102,12 +106,15 @@ def _sort(
     return accepted, rejected
 
 
-def _names_two_leads(source: Source, torn: set[int]) -> Iterator[tuple[Record, list[Problem]]]:
-    """Read the file once more for the rows that the database found torn: it has their lines, not their cells."""
-    sentence = _("Its keys name more than one lead.")
+def _with_their_cells(source: Source, refused: dict[int, str]) -> Iterator[tuple[Record, list[Problem]]]:
+    """Read the file once more for the rows that the database refused: it has their lines, not their cells."""
+    problems = {
+        "torn": Problem("", _("Its keys name more than one lead.")),
+        "taken": Problem("external_id", str(ExternalIdTaken.message)),
+    }
     for record in source.records():
-        if record.row in torn:
-            yield record, [Problem("", sentence)]
+        if record.row in refused:
+            yield record, [problems[refused[record.row]]]
 
 
 def _reject(
@@ -129,6 +136,11 @@ def _reject(
 
 def _storable(cell: object) -> str:
     """A cell as text that PostgreSQL can keep, cut where it is beyond all measure."""
+    if isinstance(cell, dict | list):
+        try:
+            cell = orjson.dumps(cell).decode()
+        except TypeError:  # nested too deep
+            return "…"
     return "" if cell is None else str(cell).replace("\x00", "")[:20_000]
 
 

@@ -64,7 +64,7 @@ class CsvSource:
         next(rows)
         width = len(self.header)
         for record in rows:
-            if record.problem or any(record.cells):
+            if record.problem or any(cell.strip() for cell in record.cells):
                 yield _fitted(record, width)
 
     def _rows(self, delimiter: str) -> Iterator[Record]:
@@ -99,8 +99,10 @@ class CsvSource:
         """The one by which most headings are known; among equals the one that makes most columns."""
 
         def known_and_columns(delimiter: str) -> tuple[int, int]:
-            first = next(self._rows(delimiter), None)
-            cells = first.cells if first else []
+            try:
+                cells = next(self._rows(delimiter)).cells
+            except (StopIteration, NotACsv):
+                cells = []
             return (recognised(cells[:MAX_COLUMNS]), len(cells))
 
         return max(_DELIMITERS, key=known_and_columns)
@@ -116,6 +118,8 @@ class ObjectSource:
         self.header = list(dict.fromkeys(str(key) for item in objects if isinstance(item, dict) for key in item))
         if len(self.header) > MAX_COLUMNS:
             raise NotACsv(reason=_("it has more than {limit} columns.").format(limit=MAX_COLUMNS))
+        if any("\x00" in name for name in self.header):
+            raise NotACsv(reason=_("it is a binary file."))
 
     def records(self) -> Iterator[Record]:
         for number, item in enumerate(self.objects, start=1):
@@ -177,6 +181,10 @@ def _lines(file: IO[bytes], encoding: str, progress: Callable[[int], None]) -> I
                 raise NotACsv(
                     reason=_("line {number} is longer than {limit} characters.").format(number=number, limit=MAX_LINE)
                 )
+            if "\x00" in line:
+                raise NotACsv(reason=_("it is a binary file."))
+            if number == 1:
+                line = line.removeprefix("\ufeff")  # where the encoding was given, and named no BOM
             if number % 5000 == 0:
                 progress(file.tell())
             yield line
@@ -210,13 +218,19 @@ def _unreadable(error: csv.Error, row: int) -> NotACsv:
     return NotACsv(reason=_("row {row} is no CSV.").format(row=row))
 
 
+# Python's own inventions: no file is written in them, and what they decode to need not be text
+_NO_FILES = {"charmap", "idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"}
+
+
 def _checked_encoding(name: str) -> str:
     try:
-        codec = codecs.lookup(name)
-        "".encode(codec.name)
+        found = codecs.lookup(name).name
+        "".encode(found)  # some codecs are no encodings of text: zip, rot13
     except (LookupError, ValueError):
+        found = ""
+    if not found or found.replace("-", "_") in _NO_FILES:
         raise ValidationFailed(fields={"encoding": [_("There is no such encoding.")]})
-    return "utf-8-sig" if codec.name == "utf-8" else codec.name
+    return "utf-8-sig" if found == "utf-8" else found
 
 
 def _checked_delimiter(written: str) -> str:

@@ -51,7 +51,7 @@ class Idempotent:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
             return
-        key = request.META["HTTP_IDEMPOTENCY_KEY"]
+        key = _read(request.META["HTTP_IDEMPOTENCY_KEY"])
         if not 1 <= len(key) <= 255 or not key.isprintable():
             raise ValidationFailed(fields={"Idempotency-Key": [_("A text of 1 to 255 characters.")]})
         self._idempotent_answer = _claim(request.workspace.id, key, self.fingerprint(request))  # type: ignore[attr-defined]
@@ -65,6 +65,14 @@ class Idempotent:
         if isinstance(error, _Replay):
             return error.response
         return super().handle_exception(error)  # type: ignore[misc]
+
+
+def _read(header: str) -> str:
+    """The header's text: servers hand the bytes over as Latin-1, clients mean UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def hash_request(request: Request, body_digest: bytes) -> bytes:

@@ -11,11 +11,16 @@ class RequestSerializer(serializers.Serializer):
     """A request body. A field that is not declared is an error, not noise: a misspelt name would else be lost."""
 
     def to_internal_value(self, data: Any) -> Any:
+        problems: dict[str, Any] = {}
         if isinstance(data, dict):
-            unknown = {str(name): [_("There is no such field.")] for name in data if name not in self.fields}
-            if unknown:
-                raise serializers.ValidationError(unknown)
-        return super().to_internal_value(data)
+            problems = {str(name): [_("There is no such field.")] for name in data if name not in self.fields}
+        try:
+            fields = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            problems |= error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
+        if problems:
+            raise serializers.ValidationError(problems)
+        return fields
 
     @classmethod
     def parse(cls, request: Request) -> dict[str, Any]:

@@ -82,12 +82,20 @@ class Command(BaseCommand):
         for problem in batch.rejected[:20]:
             self.stderr.write(f"{path}:{problem.row}: {problem.field + ': ' if problem.field else ''}{problem.message}")
         if batch.error_count and not wanted.dry_run:
-            self.stderr.write(f"All {batch.error_count} rejected rows: {_write_errors(path, batch)}")
+            self._keep_errors(path.with_name(f"{path.name}.errors.csv"), batch)
+
+    def _keep_errors(self, path: Path, batch: ImportBatch) -> None:
+        try:
+            _write_errors(path, batch)
+        except OSError as error:  # the import itself is done
+            self.stderr.write(f"{path}: {error.strerror}; the rejected rows are kept with import {batch.pk} alone.")
+        else:
+            self.stderr.write(f"All {batch.error_count} rejected rows: {path}")
 
 
 def _workspace(named: str) -> Workspace:
     tenants = Workspace.objects.tenants()
-    if named.isdigit():
+    if named.isascii() and named.isdigit():
         found = tenants.filter(pk=int(named))
     elif "@" in named:
         found = tenants.filter(memberships__user__email=named.lower())
@@ -116,12 +124,10 @@ def _sentences(refusal: Refusal) -> str:
     return " ".join([str(refusal), *fields])
 
 
-def _write_errors(path: Path, batch: ImportBatch) -> Path:
-    """The rejected rows beside the file, as they stood there, with line and reason in front."""
-    errors = path.with_name(f"{path.name}.errors.csv")
-    with errors.open("w", newline="", encoding="utf-8") as file:
+def _write_errors(path: Path, batch: ImportBatch) -> None:
+    """The rejected rows as they stood in the file, with line and reason in front."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "field", "error", *batch.header])
         for problem in batch.row_errors.iterator(chunk_size=2000):
             writer.writerow([problem.row, problem.field, problem.message, *problem.cells])
-    return errors

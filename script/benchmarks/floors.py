@@ -1,0 +1,161 @@
+"""The floors of the HTTP jobs: views that do the job and nothing else, beside the project's own routes.
+
+The thin views verify the token's signature and do the rest in one statement. `ModelSerializerPage` is the page as
+REST framework's tutorial would write it.
+"""
+
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import generics, serializers
+from rest_framework.pagination import CursorPagination
+from rest_framework.renderers import JSONRenderer
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.authentication import AccessTokenAuthentication
+from accounts.requests import SignedInRequest
+from leads.models import Lead
+
+PAGE = 50
+
+# The same columns as the project's page; the row after the last says that there is more. ANY, since after `workspace_id = …` the
+# planner drops workspace_id from the order, and may walk the primary key past the rows of every other workspace.
+_PAGE = f"""
+    WITH found AS (
+        SELECT {", ".join(Lead.COLUMNS)}, company AS practice_name, name AS owner_name, phone AS practice_phone
+        FROM leads_lead WHERE workspace_id = ANY(ARRAY[%(workspace)s]) AND id < %(before)s
+        ORDER BY workspace_id DESC, id DESC LIMIT {PAGE + 1}
+    ), shown AS (
+        SELECT * FROM found LIMIT {PAGE}
+    )
+    SELECT json_build_object(
+        'results', (SELECT coalesce(json_agg(shown), '[]') FROM shown),
+        'next', (SELECT min(id) FROM shown HAVING (SELECT count(*) FROM found) > {PAGE}),
+        'previous', NULL
+    )::text
+"""
+
+_OWN = ("id", "external_id", "source", "created_at", "updated_at", "version", "assigned_user_id", "import_batch_id")
+_COPIED = ", ".join(
+    ["external_id", "phone_normalized", *(column for column in Lead.COLUMNS if column not in _OWN)],
+)
+
+# Lock the month's usage, charge what is not owned yet as far as the plan goes, copy, count, write receipt and events.
+_EXPORT = f"""
+    WITH given AS (
+        SELECT id, place FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS given (id, place)
+    ), quota AS MATERIALIZED (
+        SELECT used, month FROM leads_usage
+        WHERE workspace_id = %(workspace)s AND month = to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')
+        FOR UPDATE
+    ), plan AS (
+        SELECT monthly_leads AS leads FROM billing_plan
+        JOIN billing_subscription ON plan_id = billing_plan.id WHERE workspace_id = %(workspace)s
+    ), wanted AS (
+        SELECT lead.*, place FROM given JOIN leads_lead AS lead USING (id)
+        WHERE lead.workspace_id = (SELECT id FROM accounts_workspace WHERE is_catalogue)
+          AND (SELECT true FROM leads_exportedlead AS charge WHERE charge.workspace_id = %(workspace)s AND charge.lead_id = lead.id) IS NULL
+        ORDER BY place LIMIT (SELECT greatest(plan.leads - quota.used, 0) FROM plan, quota)
+    ), receipt AS (
+        INSERT INTO leads_export (workspace_id, user_id, month, new_count, duplicate_count, not_exported_count,
+                                  unknown_count, used, "limit", created_at)
+        SELECT %(workspace)s, %(user)s, quota.month, count(wanted.id), 0, 0, 0, quota.used + count(wanted.id), plan.leads, now()
+        FROM quota, plan, wanted GROUP BY quota.month, quota.used, plan.leads
+        RETURNING *
+    ), charged AS (
+        INSERT INTO leads_exportedlead (workspace_id, lead_id, export_id)
+        SELECT %(workspace)s, wanted.id, receipt.id FROM wanted, receipt
+        ON CONFLICT (workspace_id, lead_id) DO NOTHING
+        RETURNING lead_id
+    ), copied AS (
+        INSERT INTO leads_lead (workspace_id, catalogue_lead_id, source, {_COPIED})
+        SELECT %(workspace)s, wanted.id, 'catalogue', {_COPIED} FROM wanted
+        ON CONFLICT (workspace_id, catalogue_lead_id) DO NOTHING
+    ), counted AS (
+        UPDATE leads_usage AS u SET used = u.used + (SELECT count(*) FROM charged), limit_when_charged = receipt."limit"
+        FROM receipt WHERE u.workspace_id = receipt.workspace_id AND u.month = receipt.month
+        RETURNING u.used
+    ), told AS (
+        INSERT INTO zevix_event (workspace_id, type, data, created_at)
+        SELECT %(workspace)s, type, jsonb_build_object('export_id', receipt.id, 'count', receipt.new_count, 'used', counted.used,
+            'remaining', receipt."limit" - counted.used, 'limit', receipt."limit", 'month', receipt.month), now()
+        FROM receipt, counted, unnest(ARRAY['export.created', 'usage.changed']) AS type
+    )
+    SELECT json_build_object(
+        'success', true, 'export_id', receipt.id, 'used', counted.used, 'remaining', receipt."limit" - counted.used,
+        'limit', receipt."limit", 'month', receipt.month,
+        'new_ids', (SELECT json_agg(given.id::text ORDER BY place) FROM given JOIN charged ON lead_id = given.id),
+        'duplicate_ids', (SELECT coalesce(json_agg(given.id::text), '[]') FROM given WHERE id NOT IN (SELECT lead_id FROM charged)),
+        'not_exported', '[]'::json, 'unknown_ids', '[]'::json
+    )::text FROM receipt, counted
+"""
+
+
+def thin_page(request: HttpRequest) -> HttpResponse:
+    claims = _claims(request)
+    return _answer(_PAGE, {"workspace": claims["workspace"], "before": int(request.GET.get("before", 2**63 - 1))})
+
+
+@csrf_exempt
+def thin_export(request: HttpRequest) -> HttpResponse:
+    claims = _claims(request)
+    ids = [int(given) for given in orjson.loads(request.body)["lead_ids"]]
+    return _answer(_EXPORT, {"workspace": claims["workspace"], "user": int(claims["sub"]), "ids": ids})
+
+
+def _claims(request: HttpRequest) -> dict[str, Any]:
+    text = request.headers["Authorization"].removeprefix("Bearer ")
+    return AccessToken(text).payload  # type: ignore[arg-type]  # simplejwt annotates its own class
+
+
+def _answer(statement: str, parameters: dict[str, Any]) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        (text,) = cursor.fetchone()
+    return HttpResponse(text, content_type="application/json")
+
+
+class PlainLeadSerializer(serializers.ModelSerializer):
+    practice_name = serializers.CharField(source="company")
+    owner_name = serializers.CharField(source="name")
+    practice_phone = serializers.CharField(source="phone")
+    assigned_user_id = serializers.IntegerField()
+    import_batch_id = serializers.IntegerField()
+
+    class Meta:
+        model = Lead
+        fields = [*Lead.COLUMNS, "practice_name", "owner_name", "practice_phone"]
+
+
+class NewestFirst(CursorPagination):
+    page_size = PAGE
+    ordering = "-id"
+
+
+class ModelSerializerPage(generics.ListAPIView):
+    request: SignedInRequest
+    authentication_classes = [AccessTokenAuthentication]
+    renderer_classes = [JSONRenderer]
+    serializer_class = PlainLeadSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> Any:
+        return Lead.objects.filter(workspace=self.request.workspace)
+
+
+urlpatterns = [
+    path("floor/page", thin_page),
+    path("floor/export", thin_export),
+    path("floor/model-serializer", ModelSerializerPage.as_view()),
+    path("", include("zevix.urls")),
+]
+
+# as in zevix.urls: Django looks for them in the root alone
+handler400 = "zevix.api.errors.bad_request"
+handler403 = "zevix.api.errors.permission_denied"
+handler404 = "zevix.api.errors.page_not_found"
+handler500 = "zevix.api.errors.server_error"

@@ -52,7 +52,9 @@ class Stage:
         self.columns = list(columns)
         self.keys = [key for key in KEYS if key in columns and key in match_on]
         self.counts = Counts()
-        sql.run("DROP TABLE IF EXISTS leads_stage, leads_asked, leads_held")  # of an earlier import in the same transaction
+        sql.run(
+            "DROP TABLE IF EXISTS leads_stage, leads_asked, leads_held"
+        )  # of an earlier import in the same transaction
         sql.run(f"""
             CREATE TEMPORARY TABLE leads_stage (
                 row integer NOT NULL,
@@ -129,9 +131,7 @@ class Stage:
             SET {", ".join(f"{column} = collapsed.{column}" for column in self.columns)}
             FROM collapsed WHERE collapsed.leader = s.row AND s.fate IS NULL
         """)
-        self.counts.skipped += sql.run(
-            "UPDATE leads_stage SET fate = 'collapsed' WHERE fate IS NULL AND leader <> row"
-        )
+        self.counts.skipped += sql.run("UPDATE leads_stage SET fate = 'collapsed' WHERE fate IS NULL AND leader <> row")
 
     def _update(self) -> None:
         """Change what differs; a blank cell erases nothing."""

@@ -134,7 +134,10 @@ def test_several_files_are_imported_one_after_the_other(run):
     status, out, _err = run("a.csv", "b.csv")
 
     assert status == 0
-    assert [line.split(" (")[0] for line in out.splitlines()] == ["a.csv: imported 1 of 1 rows", "b.csv: imported 3 of 3 rows"]
+    assert [line.split(" (")[0] for line in out.splitlines()] == [
+        "a.csv: imported 1 of 1 rows",
+        "b.csv: imported 3 of 3 rows",
+    ]
     assert ImportBatch.objects.count() == 2
 
 

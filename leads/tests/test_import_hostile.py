@@ -74,7 +74,9 @@ def test_what_is_no_csv_is_refused_as_a_whole(api, body):
     assert nothing_stored()
 
 
-@pytest.mark.parametrize("body", [b"", b'name,"email\nAnn,ann@practice.example\n'], ids=["no body", "a header that never ends"])
+@pytest.mark.parametrize(
+    "body", [b"", b'name,"email\nAnn,ann@practice.example\n'], ids=["no body", "a header that never ends"]
+)
 def test_what_has_no_heading_that_is_known_is_refused(api, body):
     answer = send(api, body)
 
@@ -248,7 +250,8 @@ def test_a_bad_object_is_an_error_of_its_own(api, value, field):
 
 
 @pytest.mark.parametrize(
-    "date", ["9999-99-99", "0000-01-01", "99999-01-01", "31.02.2024", "13/13/2024", "03/04/2024", "soon", "45616", "1e9"]
+    "date",
+    ["9999-99-99", "0000-01-01", "99999-01-01", "31.02.2024", "13/13/2024", "03/04/2024", "soon", "45616", "1e9"],
 )
 def test_a_date_that_is_none_or_two_is_an_error_of_its_row(api, date):
     answer = send(api, f"name,last_contact\nAnn,{date}\nBob,2024-11-20\n")

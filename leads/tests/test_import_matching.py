@@ -51,7 +51,10 @@ def lead(workspace, **fields):
         ({"npi": P, "address": "606 Black River RD"}, {"npi": P, "address": "606 BLACK  RIVER Rd."}),
         ({"npi": P, "address": ""}, {"npi": P}),
         ({"email": "a@x.example"}, {"external_id": "A", "email": "a@x.example"}),
-        ({"npi": P, "address": "1 Main St"}, {"external_id": "A", "email": "a@x.example", "npi": P, "address": "1 Main St"}),
+        (
+            {"npi": P, "address": "1 Main St"},
+            {"external_id": "A", "email": "a@x.example", "npi": P, "address": "1 Main St"},
+        ),
     ],
 )
 def test_a_row_is_the_lead_that_its_key_names(workspace, run, there, row):

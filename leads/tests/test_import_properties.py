@@ -46,7 +46,10 @@ stored = st.lists(
     st.fixed_dictionaries(
         {field: st.sampled_from(CELLS[field]) for field in ("external_id", "email", "npi", "address", "name")}
         | {"status": st.sampled_from(["NEW", "CONTACTED", "WON"])}
-        | {"last_contact": st.sampled_from([None, f"{LONG_AGO}T00:00Z", f"{LATELY}T00:00Z"]), "needs_action": st.booleans()}
+        | {
+            "last_contact": st.sampled_from([None, f"{LONG_AGO}T00:00Z", f"{LATELY}T00:00Z"]),
+            "needs_action": st.booleans(),
+        }
     ),
     max_size=4,
     unique_by=lambda lead: lead["external_id"] or id(lead),
@@ -108,7 +111,10 @@ def find(members, leads, keys):
             for lead in leads
             if key(lead, name) == asked[name]
             and not any(
-                lead[stronger] and stronger in asked and key(lead, stronger) != asked[stronger] and not named.get(stronger)
+                lead[stronger]
+                and stronger in asked
+                and key(lead, stronger) != asked[stronger]
+                and not named.get(stronger)
                 for stronger in keys[:level]
             )
         ]

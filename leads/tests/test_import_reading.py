@@ -192,7 +192,9 @@ def test_a_name_in_parts_is_put_together(member, header, row, name):
 
 @pytest.mark.django_db
 def test_an_address_in_parts_is_put_together_and_an_extension_joins_its_number(member):
-    text = "Name;Straße;Hausnummer;Adresszusatz;Telefon;Durchwahl\nAnn;Hauptstr.;1;Hof;030 123456;7\nBob;Am Markt;;;;8\n"
+    text = (
+        "Name;Straße;Hausnummer;Adresszusatz;Telefon;Durchwahl\nAnn;Hauptstr.;1;Hof;030 123456;7\nBob;Am Markt;;;;8\n"
+    )
 
     importing.run(read(text), Options(), workspace=member.workspace)
 
@@ -203,7 +205,10 @@ def test_an_address_in_parts_is_put_together_and_an_extension_joins_its_number(m
 
 
 def test_of_two_columns_for_one_field_the_one_named_as_the_field_is_taken_else_the_first():
-    assert headings.match(["id", "external_id", "Mail", "E-Mail"]).by_heading() == {"external_id": "external_id", "Mail": "email"}
+    assert headings.match(["id", "external_id", "Mail", "E-Mail"]).by_heading() == {
+        "external_id": "external_id",
+        "Mail": "email",
+    }
 
 
 def test_a_mapping_of_unknown_columns_and_fields_is_refused_with_a_sentence_for_each():
@@ -305,7 +310,9 @@ def test_zip_codes_of_the_registry_get_their_usual_form_in_the_us_alone(member):
     import_file(LOCATIONS, member.workspace)
 
     codes = dict(Lead.objects.values_list("npi", "zip_code"))
-    assert {npi: codes[npi] for npi in ("1083617013", "1720081912", "1609879857", "1548537723", "1861184681", "1265882203")} == {
+    assert {
+        npi: codes[npi] for npi in ("1083617013", "1720081912", "1609879857", "1548537723", "1861184681", "1265882203")
+    } == {
         "1083617013": "03101-1325",
         "1720081912": "02557",
         "1609879857": "00926-6012",

@@ -77,7 +77,10 @@ def test_csv_csv_in_json_and_objects_are_the_same_import(send, content_type, bod
 
 
 def test_objects_need_not_have_the_same_keys_and_keep_their_custom_values_as_they_are(send):
-    send(json.dumps([{"name": "Ann", "Room": 7}, {"company": "B", "Open": {"mon": [8, 12]}}]), content_type="application/json")
+    send(
+        json.dumps([{"name": "Ann", "Room": 7}, {"company": "B", "Open": {"mon": [8, 12]}}]),
+        content_type="application/json",
+    )
 
     assert leads("name", "company", "extra") == [("Ann", "", {"Room": 7}), ("", "B", {"Open": {"mon": [8, 12]}})]
 
@@ -346,7 +349,9 @@ def test_an_export_of_ours_comes_back_to_the_leads_that_it_came_from(send, membe
 
 
 def test_another_workspaces_leads_are_neither_matched_nor_touched(send, stranger):
-    make_lead(stranger.workspace, external_id="1", email="ann@x.example", npi="1000000001", address="1 Main St", name="Theirs")
+    make_lead(
+        stranger.workspace, external_id="1", email="ann@x.example", npi="1000000001", address="1 Main St", name="Theirs"
+    )
     before = list(Lead.objects.for_workspace(stranger.workspace).values())
 
     answer = send("external_id,email,npi,address,name\n1,ann@x.example,1000000001,1 Main St,Ours\n")

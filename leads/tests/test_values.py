@@ -88,7 +88,10 @@ def test_a_number_that_can_not_be_understood_is_its_digits(written, digits):
 def test_the_default_region_is_a_setting(settings):
     settings.DEFAULT_PHONE_REGION = "DE"
 
-    assert [normalized_phone(written) for written in ("030 123456", "+1 330 797 0070")] == ["+4930123456", "+13307970070"]
+    assert [normalized_phone(written) for written in ("030 123456", "+1 330 797 0070")] == [
+        "+4930123456",
+        "+13307970070",
+    ]
 
 
 @pytest.mark.parametrize("written", ["-", "none", "12", "+49", "ext. 5"])

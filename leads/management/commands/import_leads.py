@@ -70,6 +70,7 @@ class Command(BaseCommand):
 
             source = CsvSource(file, encoding=options["encoding"], delimiter=options["delimiter"], progress=progress)
             batch = importing.run(source, wanted, workspace=workspace, file_name=path.name)
+            bar.refresh()
         self._report(path, batch, wanted)
         return batch.error_count
 

@@ -30,11 +30,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         if text is None:
             return None
         claims = read(text)
-        membership = (
-            Membership.objects.select_related("user", "workspace")
-            .filter(user=claims["sub"], workspace=claims["workspace"])
-            .first()
-        )
+        membership = Membership.objects.of(user_id=int(claims["sub"]), workspace_id=int(claims["workspace"]))
         if membership is None or not membership.user.is_active or membership.user.credentials_version != claims["ver"]:
             raise TokenInvalid
         return enter(request, membership, uuid.UUID(claims["sid"]))

@@ -205,7 +205,7 @@ class LeadAdmin(TenantAdmin):
             version = form.cleaned_data.get("seen_version")
             editing.update(obj.pk, form.written(), workspace=obj.workspace_id, version=version)
         else:
-            obj.pk = editing.create({"source": "human", **form.written()}, workspace=obj.workspace)["id"]
+            obj.pk = editing.create({"source": "human", **form.written()}, workspace=obj.workspace)
 
     def delete_model(self, request: HttpRequest, obj: Lead) -> None:
         editing.delete(Lead.objects.filter(pk=obj.pk))

@@ -16,8 +16,8 @@ from zevix.errors import NotFound
 
 
 @transaction.atomic
-def create(fields: dict[str, Any], *, workspace: Workspace) -> dict[str, Any]:
-    """Add a lead of checked ``fields``; returns it flat. Raises ExternalIdTaken."""
+def create(fields: dict[str, Any], *, workspace: Workspace) -> int:
+    """Add a lead of checked ``fields``; returns its id. Raises ExternalIdTaken."""
     complete = _completed(fields)
     try:
         with transaction.atomic():
@@ -27,14 +27,12 @@ def create(fields: dict[str, Any], *, workspace: Workspace) -> dict[str, Any]:
             raise ExternalIdTaken(fields={"external_id": [str(ExternalIdTaken.message)]})
         raise
     events.record(workspace.pk, "lead.created", {"id": lead.pk, "source": complete["source"]})
-    return Lead.objects.for_workspace(workspace).filter(pk=lead.pk).flat().get()
+    return lead.pk
 
 
 @transaction.atomic
-def update(
-    lead_id: int, changes: dict[str, Any], *, workspace: Workspace | int, version: int | None = None
-) -> dict[str, Any]:
-    """Change checked fields of a lead, and what follows from them; returns it flat.
+def update(lead_id: int, changes: dict[str, Any], *, workspace: Workspace | int, version: int | None = None) -> None:
+    """Change checked fields of a lead, and what follows from them.
 
     Whether action is needed follows from status and last contact, unless ``changes`` says it. ``version`` is the lead that was
     read; without one any will do. Raises NotFound, LeadChanged, ExternalIdTaken.
@@ -48,7 +46,6 @@ def update(
     if new:
         _write(lead, new | _consequences(lead, new, changes))
         _tell_of_change(lead, new)
-    return Lead.objects.filter(pk=lead.pk).flat().get()
 
 
 @transaction.atomic

@@ -1,18 +1,21 @@
 """Front doors: leads and the catalogue."""
 
+from functools import partial
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from orjson import Fragment
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import Workspace
 from accounts.requests import SignedInRequest
 from leads import catalogue, editing
 from leads.filters import NEWEST_FIRST, ORDERINGS, CatalogueFilters, LeadFilters, narrow, ordering
-from leads.models import Lead
+from leads.models import LEAD_ROW, Lead
 from leads.serializers import (
     AddedLead,
     CataloguePage,
@@ -43,23 +46,19 @@ class Leads(Idempotent, APIView):
     def get(self, request: SignedInRequest) -> Response:
         """The workspace's leads, newest first."""
         found = narrow(Lead.objects.for_workspace(request.workspace), request)
-        return Response(page(found.flat(), request, ordering=ordering(request)))
+        return Response(page(found, request, row=LEAD_ROW, ordering=ordering(request)))
 
     @extend_schema(request=NewLeadRequest, responses={201: LeadSerializer})
     def post(self, request: SignedInRequest) -> Response:
         """Add a lead."""
-        lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
-        return Response(lead, status=status.HTTP_201_CREATED)
+        return Response(_added(request), status=status.HTTP_201_CREATED)
 
 
 class OneLead(APIView):
     @extend_schema(responses=LeadSerializer)
     def get(self, request: SignedInRequest, lead_id: int) -> Response:
         """One of the workspace's leads."""
-        lead = Lead.objects.for_workspace(request.workspace).filter(pk=lead_id).flat().first()
-        if lead is None:
-            raise NotFound
-        return Response(lead)
+        return Response(_read(lead_id, request.workspace))
 
 
 class Catalogue(APIView):
@@ -67,9 +66,8 @@ class Catalogue(APIView):
     def get(self, request: SignedInRequest) -> Response:
         """The operator's stock: masked, until a lead is exported."""
         found = narrow(Lead.objects.in_catalogue(), request, CatalogueFilters)
-        answer = page(found.flat(), request, ordering=ordering(request))
-        answer["results"] = catalogue.as_seen_by(request.workspace, answer["results"])
-        return Response(answer)
+        masked = partial(catalogue.as_seen_by, request.workspace)
+        return Response(page(found, request, row=LEAD_ROW, ordering=ordering(request), show=masked))
 
 
 class ListLeads(APIView):
@@ -77,7 +75,7 @@ class ListLeads(APIView):
     def get(self, request: SignedInRequest) -> Response:
         """The workspace's leads with their number, for older pages."""
         found = Lead.objects.for_workspace(request.workspace)
-        answer = page(found.flat(), request, ordering=NEWEST_FIRST)
+        answer = page(found, request, row=LEAD_ROW, ordering=NEWEST_FIRST)
         return Response({"success": True, "leads": answer["results"], "total": found.count(), "next": answer["next"]})
 
 
@@ -85,8 +83,7 @@ class AddLead(Idempotent, APIView):
     @extend_schema(request=NewLeadRequest, responses={201: AddedLead})
     def post(self, request: SignedInRequest) -> Response:
         """Add a lead, for older pages."""
-        lead = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
-        return Response({"success": True, "lead": lead}, status=status.HTTP_201_CREATED)
+        return Response({"success": True, "lead": _added(request)}, status=status.HTTP_201_CREATED)
 
 
 class RecentlyAdded(APIView):
@@ -98,4 +95,17 @@ class RecentlyAdded(APIView):
         if not request.auth:
             return Response({"success": True, "leads": []})
         newest = Lead.objects.for_workspace(request.workspace).flat().order_by("-workspace_id", "-id")[:20]
-        return Response({"success": True, "leads": list(newest)})
+        return Response({"success": True, "leads": [Fragment(lead) for lead in newest]})
+
+
+def _added(request: SignedInRequest) -> Fragment:
+    lead_id = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
+    return _read(lead_id, request.workspace)
+
+
+def _read(lead_id: int, workspace: Workspace) -> Fragment:
+    """The lead as it is answered. Raises NotFound."""
+    lead = Lead.objects.for_workspace(workspace).filter(pk=lead_id).flat().first()
+    if lead is None:
+        raise NotFound
+    return Fragment(lead)

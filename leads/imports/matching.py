@@ -26,7 +26,7 @@ KEYS = ("external_id", "email", "npi")
 COLUMNS = {"external_id": "external_id", "email": "email_key", "npi": "place"}
 
 # rows that others are collapsed into
-FOLLOWED = "(SELECT leader FROM leads_stage WHERE leader <> row AND fate IS NULL)"
+FOLLOWED = "(SELECT DISTINCT leader FROM leads_stage WHERE leader <> row AND fate IS NULL)"
 
 
 def key_columns(columns: Sequence[str]) -> str:
@@ -71,7 +71,10 @@ def find_leads(keys: Sequence[str], columns: Sequence[str], workspace_id: int) -
     if keys:
         _ask(keys, columns)
         sql.run(_HELD, {"workspace": workspace_id})
+        # how many rows share a key is beyond the planner's guess, and a nested loop would take the square of the file's length
+        sql.run("SET LOCAL enable_nestloop = off")
         sql.run(_SETTLE)
+        sql.run("SET LOCAL enable_nestloop = on")
 
 
 def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
@@ -94,29 +97,34 @@ def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
     """)
 
 
-# The leads that have any of the keys asked for, with all their keys; each part is answered by an index where few are asked for.
-_KEYS_OF_A_LEAD = """
-    SELECT id, nullif(external_id, '') AS external_id, nullif(lower(email), '') AS email_key,
-           nullif(npi, '') || '|' || leads_address_key(address) AS place
-    FROM leads_lead WHERE workspace_id = %(workspace)s
-"""
-_HELD = f"""
-    CREATE TEMPORARY TABLE leads_held ON COMMIT DROP AS
-    {_KEYS_OF_A_LEAD} AND external_id <> '' AND external_id IN (SELECT external_id FROM leads_asked)
-    UNION
-    {_KEYS_OF_A_LEAD} AND email <> '' AND lower(email) IN (SELECT email_key FROM leads_asked)
-    UNION
-    {_KEYS_OF_A_LEAD} AND npi <> '' AND npi IN (SELECT npi FROM leads_asked)
-"""
+def _holders(key: str, condition: str) -> str:
+    """The leads of the workspace that have one of the keys asked for, with all their keys."""
+    # LATERAL with OFFSET 0 is one look into the key's index for each: nothing to guess for a planner that knows neither table yet
+    return f"""
+        SELECT l.* FROM (SELECT DISTINCT {key} FROM leads_asked WHERE {key} IS NOT NULL) AS a CROSS JOIN LATERAL (
+            SELECT id, nullif(external_id, '') AS external_id, nullif(lower(email), '') AS email_key,
+                   nullif(npi, '') || '|' || leads_address_key(address) AS place
+            FROM leads_lead WHERE workspace_id = %(workspace)s AND {condition} OFFSET 0
+        ) AS l
+    """
 
-# One column after the other: what the external id names, then the e-mail address, then the place, and what follows from them.
-# Leads that share a key are counted before they are joined: a file in which everybody has the same address would else make
-# as many pairs as its length squared. ``free`` and ``nameless`` leads have no external id, no address: they can't be somebody else.
+
+_HELD = "CREATE TEMPORARY TABLE leads_held ON COMMIT DROP AS " + " UNION ".join(
+    [
+        _holders("external_id", "external_id = a.external_id AND external_id <> ''"),
+        _holders("email_key", "lower(email) = a.email_key AND email <> ''"),
+        _holders("npi", "npi = a.npi AND npi <> ''"),
+    ]
+)
+
+# What the external id names, then the e-mail address, then the place, and what follows from them. Leads that share a key are
+# counted before they are joined: a file in which everybody has the same address would else make as many pairs as its length
+# squared. ``free`` leads have no external id, ``mute`` ones no e-mail address: by these they can't be somebody else.
 _SETTLE = """
     WITH by_email AS (
         SELECT email_key, external_id IS NULL AS free, count(*) AS leads, min(id) AS lead_id FROM leads_held GROUP BY 1, 2
     ), by_place AS (
-        SELECT place, external_id IS NULL AS free, email_key IS NULL AS nameless, count(*) AS leads, min(id) AS lead_id
+        SELECT place, external_id IS NULL AS free, email_key IS NULL AS mute, count(*) AS leads, min(id) AS lead_id
         FROM leads_held GROUP BY 1, 2, 3
     ), by_both AS (
         SELECT email_key, place, external_id IS NULL AS free, count(*) AS leads, min(id) AS lead_id
@@ -131,7 +139,7 @@ _SETTLE = """
         SELECT leader, sum(h.leads) AS leads, min(h.lead_id) AS lead_id
         FROM asked AS a JOIN by_place AS h USING (place) LEFT JOIN emailed USING (leader)
         WHERE (h.free OR a.external_id IS NULL OR a.owner IS NOT NULL)
-          AND (h.nameless OR a.email_key IS NULL OR emailed.leads IS NOT NULL)
+          AND (h.mute OR a.email_key IS NULL OR emailed.leads IS NOT NULL)
         GROUP BY 1
     ), agreed AS (
         SELECT leader, sum(leads) AS leads, min(lead_id) AS lead_id FROM asked AS a JOIN by_both AS h USING (email_key, place)

@@ -82,7 +82,8 @@ class Stage:
             "SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))",
             [self.batch.workspace_id],
         )
-        sql.run(f"ANALYZE leads_stage ({', '.join(['row', 'leader', *(matching.COLUMNS[key] for key in self.keys)])})")
+        known = ["row", "leader", "lead_id", "fate", *(matching.COLUMNS[key] for key in self.keys)]
+        sql.run(f"ANALYZE leads_stage ({', '.join(known)})")
         matching.lead_rows_of_one_file(self.keys)
         matching.find_leads(self.keys, self.columns, self.batch.workspace_id)
         self._choose()

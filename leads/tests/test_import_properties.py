@@ -57,7 +57,7 @@ stored = st.lists(
 match_on = st.just(KEYS) | st.sets(st.sampled_from(KEYS), min_size=1).map(tuple)
 modes = st.sampled_from(["upsert", "upsert", "create", "update"])
 thorough = settings(
-    deadline=None, max_examples=1000, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

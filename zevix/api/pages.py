@@ -2,15 +2,17 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 from django.db.models import F, Field, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
+from orjson import Fragment
 from rest_framework.request import Request
 
 from zevix.api.json import dumps
@@ -61,10 +63,22 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def page(rows: QuerySet, request: Request, *, ordering: Sequence[str], count: bool = True) -> dict[str, Any]:
-    """One page of ``rows``, a ``.values()`` queryset: ``{"results", "next", "previous"[, "count"]}``.
+def as_written(texts: list[str]) -> list[Any]:
+    return [Fragment(text) for text in texts]
+
+
+def page(
+    rows: QuerySet,
+    request: Request,
+    *,
+    row: RawSQL,
+    ordering: Sequence[str],
+    show: Callable[[list[str]], list[Any]] = as_written,
+) -> dict[str, Any]:
+    """One page of ``rows``, each written by ``row`` (a `json_row`): ``{"results", "next", "previous"[, "count"]}``.
 
     ``ordering`` names columns, ``-`` for descending; the last one must be unique. NULLs come last in either direction.
+    ``show`` turns the rows' JSON texts into what is answered.
     """
     limit = _limit(request.query_params)
     columns = [rows.model._meta.get_field(name.lstrip("-")) for name in ordering]
@@ -75,20 +89,20 @@ def page(rows: QuerySet, request: Request, *, ordering: Sequence[str], count: bo
     wanted = rows.order_by(*(_term(name, column, backwards) for name, column in zip(ordering, columns, strict=True)))
     if cursor:
         wanted = wanted.filter(_beyond(ordering, columns, cursor.position, backwards))
-    found = list(wanted[: limit + 1])
+    found = list(wanted.values_list(*(name.lstrip("-") for name in ordering), row)[: limit + 1])
     more = len(found) > limit
     results = found[:limit]
     if backwards:
         results.reverse()
 
     answer: dict[str, Any] = {
-        "results": results,
-        "next": _link(request, results, ordering, backwards=False) if results and (more or backwards) else None,
-        "previous": _link(request, results, ordering, backwards=True)
+        "results": show([text for *_position, text in results]),
+        "next": _link(request, results, backwards=False) if results and (more or backwards) else None,
+        "previous": _link(request, results, backwards=True)
         if results and (more if backwards else cursor is not None)
         else None,
     }
-    if count and request.query_params.get("count", "").lower() == "true":
+    if request.query_params.get("count", "").lower() == "true":
         answer["count"] = rows.count()
     return answer
 
@@ -130,9 +144,9 @@ def _beyond(ordering: Sequence[str], columns: Sequence[Field], position: Sequenc
     return past | (level & _beyond(rest, columns_left, values_left, backwards))
 
 
-def _link(request: Request, results: list[dict[str, Any]], ordering: Sequence[str], *, backwards: bool) -> str:
-    row = results[0] if backwards else results[-1]
-    cursor = Cursor(backwards, [row[name.lstrip("-")] for name in ordering])
+def _link(request: Request, results: list[tuple[Any, ...]], *, backwards: bool) -> str:
+    *position, _text = results[0] if backwards else results[-1]
+    cursor = Cursor(backwards, position)
     query = request.query_params.copy()
     query["cursor"] = cursor.encode()
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from accounts.tests.factories import make_workspace
-from leads.models import Lead
+from leads.models import LEAD_ROW, Lead
 from leads.tests.factories import make_lead
 from zevix.api.pages import page
 
@@ -105,18 +105,19 @@ def test_a_walk_over_any_rows_in_any_order_sees_each_once(db, rows, ordering, si
         Lead(workspace=workspace, score=score, last_contact=moment, company=company) for score, moment, company in rows
     )
     terms = [sign + name for sign, name in zip(signs, [*ordering, "id"], strict=False)]
-    found = Lead.objects.for_workspace(workspace).values("id", "score", "last_contact", "company")
+    found = Lead.objects.for_workspace(workspace)
+    shown = {"row": LEAD_ROW, "ordering": terms, "show": lambda texts: [json.loads(text) for text in texts]}
 
     def walk(query, way):
         pages = []
         while True:
-            answer = page(found, Request(APIRequestFactory().get("/leads", query)), ordering=terms)
+            answer = page(found, Request(APIRequestFactory().get("/leads", query)), **shown)
             pages.append([row["id"] for row in answer["results"]])
             if not answer[way]:
                 return pages, query
             query = {name: values[0] for name, values in parse_qs(urlsplit(answer[way]).query).items()}
 
-    whole = [row["id"] for row in page(found, Request(APIRequestFactory().get("/leads")), ordering=terms)["results"]]
+    whole = [row["id"] for row in page(found, Request(APIRequestFactory().get("/leads")), **shown)["results"]]
     forth, last = walk({"limit": limit}, "next")
     back, _first = walk(last, "previous")
 

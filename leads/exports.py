@@ -79,7 +79,11 @@ def _export(ids: Sequence[str], *, by: User, workspace: Workspace) -> Receipt:
 _CATALOGUE = "(SELECT id FROM accounts_workspace WHERE is_catalogue)"
 
 _RESOLVE = f"""
-    SELECT given.id, lead.root, charge.id IS NOT NULL
+    SELECT given.id, lead.root, coalesce((
+        -- no join: for a workspace that its statistics do not know yet, the planner would walk all its charges for each id
+        SELECT true FROM leads_exportedlead AS charge
+        WHERE charge.workspace_id = %(workspace)s AND charge.lead_id = lead.root
+    ), false)
     FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS given (id, place)
     LEFT JOIN LATERAL (
         SELECT coalesce(catalogue_lead_id, id) AS root, 1 AS precedence FROM leads_lead
@@ -92,7 +96,6 @@ _RESOLVE = f"""
             WHERE workspace_id = {_CATALOGUE} AND external_id = given.id AND external_id <> ''
         ORDER BY precedence LIMIT 1
     ) AS lead ON true
-    LEFT JOIN leads_exportedlead AS charge ON charge.workspace_id = %(workspace)s AND charge.lead_id = lead.root
     ORDER BY given.place
 """
 
@@ -143,6 +146,7 @@ _CHARGE = f"""
         SELECT %(workspace)s, lead.id, 'catalogue',
             CASE WHEN EXISTS (
                 SELECT FROM leads_lead AS own WHERE own.workspace_id = %(workspace)s AND own.external_id = lead.external_id
+                    AND own.external_id <> ''
             ) THEN '' ELSE lead.external_id END,
             {", ".join(f"lead.{column}" for column in _COPIED)}
         FROM charged JOIN leads_lead AS lead ON lead.id = charged.lead_id
@@ -215,12 +219,9 @@ def _receipt(
 
 
 def _tell(receipt: Receipt, workspace: Workspace) -> None:
-    events.record(
-        workspace.pk,
-        "export.created",
-        {"export_id": receipt.export_id, "count": len(receipt.new_ids), **receipt.standing.figures()},
-    )
-    events.record(workspace.pk, "usage.changed", receipt.standing.figures())
+    figures = receipt.standing.figures()
+    exported = {"export_id": receipt.export_id, "count": len(receipt.new_ids), **figures}
+    events.record_all(workspace.pk, [("export.created", exported), ("usage.changed", figures)])
 
 
 def message(receipt: Receipt) -> str:

@@ -52,7 +52,7 @@ class NeedsAction(models.Func):
 class LeadQuerySet(TenantQuerySet["Lead"]):
     def in_catalogue(self) -> Self:
         """The operator's own stock."""
-        return self.filter(workspace=models.Subquery(Workspace.objects.filter(is_catalogue=True).values("pk")))
+        return self.for_workspaces(Workspace.objects.filter(is_catalogue=True))
 
     def search(self, text: str, *, masked: bool = False) -> Self:
         """Leads with every word of ``text``, each as the beginning of a word.

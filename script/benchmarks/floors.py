@@ -58,7 +58,10 @@ _EXPORT = f"""
     ), wanted AS (
         SELECT lead.*, place FROM given JOIN leads_lead AS lead USING (id)
         WHERE lead.workspace_id = (SELECT id FROM accounts_workspace WHERE is_catalogue)
-          AND (SELECT true FROM leads_exportedlead AS charge WHERE charge.workspace_id = %(workspace)s AND charge.lead_id = lead.id) IS NULL
+          AND (
+              SELECT true FROM leads_exportedlead AS charge
+              WHERE charge.workspace_id = %(workspace)s AND charge.lead_id = lead.id
+          ) IS NULL
         ORDER BY place LIMIT (SELECT greatest(plan.leads - quota.used, 0) FROM plan, quota)
     ), receipt AS (
         INSERT INTO leads_export (workspace_id, user_id, month, new_count, duplicate_count, not_exported_count,

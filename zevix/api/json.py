@@ -21,6 +21,8 @@ def _plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, list):  # REST framework's lists are of a class of their own
+        return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -77,7 +77,7 @@ def page(
 ) -> dict[str, Any]:
     """One page of ``rows``, each written by ``row`` (a `json_row`): ``{"results", "next", "previous"[, "count"]}``.
 
-    ``ordering`` names columns, ``-`` for descending; the last one must be unique. NULLs come last in either direction.
+    ``rows`` are a workspace's. ``ordering`` names columns, ``-`` for descending; the last one must be unique. NULLs come last in either direction.
     ``show`` turns the rows' JSON texts into what is answered.
     """
     limit = _limit(request.query_params)
@@ -86,7 +86,9 @@ def page(
     cursor = Cursor.decode(text, columns) if text else None
     backwards = cursor is not None and cursor.backwards
 
-    wanted = rows.order_by(*(_term(name, column, backwards) for name, column in zip(ordering, columns, strict=True)))
+    # the workspace in front, as the index has it
+    terms = [_term(name, column, backwards) for name, column in zip(ordering, columns, strict=True)]
+    wanted = rows.order_by(_term(_like("workspace_id", ordering[0]), _workspace(rows), backwards), *terms)
     if cursor:
         wanted = wanted.filter(_beyond(ordering, columns, cursor.position, backwards))
     found = list(wanted.values_list(*(name.lstrip("-") for name in ordering), row)[: limit + 1])
@@ -105,6 +107,15 @@ def page(
     if request.query_params.get("count", "").lower() == "true":
         answer["count"] = rows.count()
     return answer
+
+
+def _like(name: str, other: str) -> str:
+    """The name of a column, in the direction of another."""
+    return f"-{name}" if other.startswith("-") else name
+
+
+def _workspace(rows: QuerySet) -> Field:
+    return rows.model._meta.get_field("workspace")
 
 
 def _limit(query: QueryDict) -> int:

@@ -69,7 +69,8 @@ def test_an_import_and_leads_added_over_the_api_at_once_make_no_twins_and_no_bug
     )
 
     assert {status for several in statuses[:2] for status in several} <= {201, 409}
-    assert statuses[2:] == [[200], [200]]
+    # an import that is overtaken again and again gives up as a whole, and says so
+    assert {status for (status,) in statuses[2:]} <= {200, 409}
     assert sorted(Lead.objects.values_list("external_id", flat=True)) == sorted(ids)
 
 

@@ -77,9 +77,9 @@ def test_rejected_rows_are_named_written_beside_the_file_and_exit_with_1(run):
         "All 2 rejected rows: leads.csv.errors.csv\n",
     )
     assert Path("leads.csv.errors.csv").read_text(encoding="utf-8") == (
-        "row,field,error,name,email,Room\n"
-        "3,email,This is no e-mail address.,Bob,nowhere,2\n"
-        "4,,It does not tell who the lead is.,,,3\n"
+        "row,error,name,email,Room\n"
+        "3,email: This is no e-mail address.,Bob,nowhere,2\n"
+        "4,It does not tell who the lead is.,,,3\n"
     )
 
 
@@ -319,3 +319,13 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path):
     few, many = (peak(tmp_path / f"{rows}.csv", rows, workspace) for rows in (5_000, 50_000))
 
     assert many < few * 1.15
+
+
+def test_a_row_with_two_errors_stands_once_among_the_rejected(run):
+    write("leads.csv", "name,email,npi\nBob,nowhere,12\n")
+
+    run("leads.csv")
+
+    assert Path("leads.csv.errors.csv").read_text(encoding="utf-8") == (
+        "row,error,name,email,npi\n2,email: This is no e-mail address. npi: An NPI has ten digits.,Bob,nowhere,12\n"
+    )

@@ -4,6 +4,8 @@ import csv
 import json
 import sys
 from argparse import ArgumentParser
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +128,12 @@ def _sentences(refusal: Refusal) -> str:
 
 
 def _write_errors(path: Path, batch: ImportBatch) -> None:
-    """The rejected rows as they stood in the file, with line and reason in front."""
+    """The rejected rows, each once and as it stood in the file, with line and reasons in front."""
+    problems = batch.row_errors.order_by("row", "id").iterator(chunk_size=2000)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "field", "error", *batch.header])
-        for problem in batch.row_errors.iterator(chunk_size=2000):
-            writer.writerow([problem.row, problem.field, problem.message, *problem.cells])
+        writer.writerow(["row", "error", *batch.header])
+        for row, several in groupby(problems, key=attrgetter("row")):
+            found = list(several)
+            reasons = [f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in found]
+            writer.writerow([row, " ".join(reasons), *found[0].cells])

@@ -139,10 +139,15 @@ class Stage:
         new = {column: _merged(column) for column in self.columns}
         differs = f"({', '.join(f'l.{c}' for c in new)}) IS DISTINCT FROM ({', '.join(new.values())})"
         new |= _consequences(self.columns)
+        assignments = ", ".join(f"{column} = {value}" for column, value in new.items())
+        matched = f"s.lead_id = l.id AND s.fate IS NULL AND {differs}"
+        # in the order in which bulk edits lock leads, too: else the one would wait for the other, and the other for the one
+        sql.run(
+            f"SELECT count(*) FROM (SELECT FROM leads_lead AS l, leads_stage AS s WHERE {matched} ORDER BY l.id FOR UPDATE OF l)"
+        )
         changed = sql.run(f"""
-            UPDATE leads_lead AS l
-            SET {", ".join(f"{column} = {value}" for column, value in new.items())}, version = l.version + 1, updated_at = statement_timestamp()
-            FROM leads_stage AS s WHERE s.lead_id = l.id AND s.fate IS NULL AND {differs}
+            UPDATE leads_lead AS l SET {assignments}, version = l.version + 1, updated_at = statement_timestamp()
+            FROM leads_stage AS s WHERE {matched}
         """)
         ((found, there, needing, silent),) = sql.rows("""
             SELECT count(*), count(l.id), count(*) FILTER (WHERE l.needs_action),

@@ -4,9 +4,19 @@ import io
 import json
 import zipfile
 
+import orjson
 import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from accounts.tests.factories import make_workspace
+from leads.imports import importing
+from leads.imports.importing import Options
+from leads.imports.reading import CsvSource, ObjectSource
 from leads.models import ImportBatch, Lead, RejectedRow
+from leads.values import CLEANERS
+from zevix.errors import Refusal
 from zevix.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -288,3 +298,50 @@ def test_nobody_imports_without_signing_in(anonymous):
 
     assert shape(answer) == (401, "authentication_required")
     assert nothing_stored()
+
+
+# Anything at all ----------------------------------------------------------------------------------------------------------------
+
+anything = settings(
+    deadline=None, database=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
+    | st.sampled_from(["2024-11-20", "9999-12-31T23:59-12:00", "a@b.example", "ja", "WON", "-", "\x00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def import_in_a_transaction(source):
+    with transaction.atomic():
+        try:
+            batch = importing.run(source(), Options(), workspace=make_workspace())
+        except Refusal:
+            assert nothing_stored()
+        else:
+            assert batch.total_rows == batch.imported_count + batch.skipped_count + batch.error_count
+            assert Lead.objects.count() == batch.created_count
+        transaction.set_rollback(True)
+
+
+@given(
+    start=st.sampled_from([b"", b"name,email\n", b"name;tags;Room\nAnn;", b"\xff\xfen\x00\n\x00"]),
+    body=st.binary(max_size=60) | st.text('",;\t|\r\n a\u00e9\u20ac\x00\x1a', max_size=60).map(str.encode),
+)
+@anything
+def test_any_bytes_are_imported_or_refused(start, body):
+    import_in_a_transaction(lambda: CsvSource(io.BytesIO(start + body)))
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from([*CLEANERS, "Room", ""]), values, min_size=1, max_size=8),
+        min_size=1,
+        max_size=4,
+    )
+)
+@anything
+def test_any_objects_are_imported_or_refused(objects):
+    import_in_a_transaction(lambda: ObjectSource(orjson.loads(orjson.dumps(objects))))

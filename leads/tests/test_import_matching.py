@@ -132,6 +132,17 @@ def test_a_key_that_two_leads_have_is_decided_by_another(workspace, run):
     assert stored("external_id", "notes") == [("A", ""), ("B", "seen")]
 
 
+def test_a_lead_that_is_somebody_else_is_none_however_many_keys_it_shares(workspace, run):
+    shared = {"email": "shared@x.example", "npi": P, "address": "1 Main St"}
+    lead(workspace, external_id="A", **shared)
+    lead(workspace, **shared)
+
+    counts = run({"external_id": "B", **shared})
+
+    assert counts == (0, 1, 0, [])
+    assert stored("external_id") == [("A",), ("B",)]
+
+
 def test_one_provider_at_many_addresses_is_many_leads(workspace, run):
     counts = run(
         {"npi": P, "address": "1 Main St", "name": "main"},
@@ -223,6 +234,24 @@ def test_a_lead_is_theirs_who_name_it_by_their_strongest_key(workspace, run):
 
     assert counts == (1, 1, 0, [])
     assert stored("external_id", "email", "name") == [("A", "", "Ann"), ("", "a@x.example", "")]
+
+
+def test_rows_of_one_lead_are_looked_up_as_what_they_collapse_into(workspace, run):
+    lead(workspace, external_id="A", email="old@x.example", npi=P, address="2 Oak Ave")
+
+    counts = run(
+        {"email": "a@x.example", "npi": P, "address": "1 Main St"},
+        {"email": "a@x.example", "address": "2 Oak Ave"},
+        {"email": "b@x.example"},
+        {"external_id": "A", "email": "c@x.example"},
+    )
+
+    assert counts == (2, 1, 1, [])
+    assert stored("external_id", "email", "address") == [
+        ("A", "c@x.example", "2 Oak Ave"),
+        ("", "a@x.example", "2 Oak Ave"),
+        ("", "b@x.example", ""),
+    ]
 
 
 def test_all_rows_of_a_lead_that_is_two_leads_are_errors(workspace, run):

@@ -14,6 +14,7 @@ from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import ObjectSource
 from leads.models import ImportBatch, Lead
+from leads.tests.factories import make_lead
 from zevix.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,3 +129,26 @@ def test_an_import_that_others_keep_on_overtaking_is_a_conflict_and_writes_nothi
         ("C", "added"),
     ]
     assert ImportBatch.objects.count() == 0
+
+
+@pytest.mark.parametrize("order", ["AB", "BA"])
+def test_an_import_and_a_bulk_edit_of_the_same_leads_wait_for_each_other_in_one_order(order):
+    workspace = make_workspace()
+    first, last = (make_lead(workspace, external_id=name) for name in ("A", "B"))
+    locked = Barrier(2)
+
+    def edit():
+        with transaction.atomic():
+            Lead.objects.select_for_update().get(pk=first.pk)
+            locked.wait(10)
+            until_somebody_waits_for_us()
+            Lead.objects.select_for_update().get(pk=last.pk)
+
+    def bring():
+        locked.wait(10)
+        source = ObjectSource([{"external_id": name, "notes": "seen"} for name in order])
+        return importing.run(source, Options(), workspace=workspace)
+
+    _edited, batch = at_once([edit, bring])
+
+    assert (batch.updated_count, batch.unchanged_count) == (2, 0)

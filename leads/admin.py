@@ -26,6 +26,7 @@ from billing import entitlements
 from billing.admin import SubscriptionInline
 from leads import editing, quotas
 from leads.forms import LeadForm
+from leads.history import Author
 from leads.models import (
     EmailStatus,
     Export,
@@ -49,6 +50,11 @@ _EMAIL_COLOURS = {
     EmailStatus.DELIVERABLE: "success", EmailStatus.RISKY: "warning", EmailStatus.UNDELIVERABLE: "danger",
     EmailStatus.UNKNOWN: "default",
 }  # fmt: skip
+
+
+def _author(request: HttpRequest) -> Author:
+    """The operator, or a manager: whoever else reaches a lead here."""
+    return Author("human", request.user.pk)
 
 
 # Leads --------------------------------------------------------------------------------------------------------------------
@@ -203,15 +209,15 @@ class LeadAdmin(TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
         if change:
             version = form.cleaned_data.get("seen_version")
-            editing.update(obj.pk, form.written(), workspace=obj.workspace_id, version=version)
+            editing.update(obj.pk, form.written(), workspace=obj.workspace_id, by=_author(request), version=version)
         else:
-            obj.pk = editing.create({"source": "human", **form.written()}, workspace=obj.workspace)
+            obj.pk = editing.create({"source": "human", **form.written()}, workspace=obj.workspace, by=_author(request))
 
     def delete_model(self, request: HttpRequest, obj: Lead) -> None:
-        editing.delete(Lead.objects.filter(pk=obj.pk))
+        editing.delete(Lead.objects.filter(pk=obj.pk), by=_author(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: LeadQuerySet) -> None:
-        editing.delete(queryset)
+        editing.delete(queryset, by=_author(request))
 
     # Columns
 
@@ -261,7 +267,7 @@ class LeadAdmin(TenantAdmin):
     def change_all(self, request: HttpRequest, leads: LeadQuerySet, changes: dict[str, Any]) -> None:
         if self._too_many(request, leads):
             return
-        count = editing.update_all(leads, changes)
+        count = editing.update_all(leads, changes, by=_author(request))
         sentence = ngettext("{count} lead changed.", "{count} leads changed.", count)
         self.message_user(request, sentence.format(count=count), messages.SUCCESS if count else messages.WARNING)
 

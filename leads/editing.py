@@ -1,99 +1,166 @@
-"""Writing leads: one by one, or many alike."""
+"""Writing leads: one by one, or many alike. Each act says who does it."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Value
-from django.db.models.functions import Now
 
 from accounts.models import Workspace
-from leads.errors import ExternalIdTaken, LeadChanged, LeadSold
-from leads.models import ExportedLead, Lead, LeadQuerySet, NeedsAction
+from leads import history
+from leads.errors import ExternalIdTaken, LeadChanged, LeadSold, NotYourLead
+from leads.history import Author
+from leads.models import LEAD_ROW, ExportedLead, Lead, LeadQuerySet, NeedsAction
 from leads.values import normalized_phone, zip_code
 from zevix import events
 from zevix.errors import NotFound
 
 
 @transaction.atomic
-def create(fields: dict[str, Any], *, workspace: Workspace) -> int:
-    """Add a lead of checked ``fields``; returns its id. Raises ExternalIdTaken."""
+def create(fields: dict[str, Any], *, workspace: Workspace, by: Author) -> int:
+    """Add a lead of checked ``fields``; returns its id. What an agent adds is theirs. Raises ExternalIdTaken."""
     complete = _completed(fields)
-    try:
-        with transaction.atomic():
-            lead = Lead.objects.create(workspace=workspace, **complete)
-    except IntegrityError as error:
-        if "leads_external_id_names_one_lead" in str(error):
-            raise ExternalIdTaken(fields={"external_id": [str(ExternalIdTaken.message)]})
-        raise
+    if by.is_agent:
+        complete.setdefault("assigned_user_id", by.user_id)
+    with history.written_by(by), _external_id_free():
+        lead = Lead.objects.create(workspace=workspace, **complete)
     events.record(workspace.pk, "lead.created", {"id": lead.pk, "source": complete["source"]})
     return lead.pk
 
 
 @transaction.atomic
-def update(lead_id: int, changes: dict[str, Any], *, workspace: Workspace | int, version: int | None = None) -> None:
+def update(
+    lead_id: int,
+    changes: dict[str, Any],
+    *,
+    workspace: Workspace | int,
+    by: Author,
+    version: int | None = None,
+    act: str = "",
+) -> None:
     """Change checked fields of a lead, and what follows from them.
 
-    Whether action is needed follows from status and last contact, unless ``changes`` says it. ``version`` is the lead that was
-    read; without one any will do. Raises NotFound, LeadChanged, ExternalIdTaken.
+    Whether action is needed follows from status and last contact, unless ``changes`` says it. Of ``extra`` the keys given are
+    changed; None removes one. ``version`` is the lead that was read; without one any will do.
+    Raises NotFound, NotYourLead, LeadChanged, ExternalIdTaken.
     """
     lead = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
     if lead is None:
         raise NotFound
+    if not by.may_change(lead.assigned_user_id):
+        raise NotYourLead
     if version not in (None, lead.version):
-        raise LeadChanged
-    new = {name: value for name, value in changes.items() if getattr(lead, name) != value}
+        raise LeadChanged(lead=_as_answered(lead_id))
+    wanted = _with_whole_extra(lead, changes)
+    new = {name: value for name, value in wanted.items() if getattr(lead, name) != value}
     if new:
-        _write(lead, new | _consequences(lead, new, changes))
+        with history.written_by(by, act), _external_id_free():
+            Lead.objects.filter(pk=lead.pk).update(**new | _consequences(lead, new, changes))
         _tell_of_change(lead, new)
 
 
 @transaction.atomic
-def update_all(leads: LeadQuerySet, changes: dict[str, Any]) -> int:
+def update_all(leads: LeadQuerySet, changes: dict[str, Any], *, by: Author, act: str = "") -> int:
     """Change ``status``, ``needs_action`` or ``assigned_user_id`` of many leads alike; returns how many were otherwise before."""
     differing = Lead.objects.filter(pk__in=leads.order_by().values("pk")).exclude(**changes)
     places = dict(differing.order_by("pk").select_for_update().values_list("pk", "workspace"))
     follows: dict[str, Any] = {}
     if "status" in changes and "needs_action" not in changes:
         follows["needs_action"] = NeedsAction(Value(changes["status"]), F("last_contact"))
-    Lead.objects.filter(pk__in=places).update(**changes, **follows, version=F("version") + 1, updated_at=Now())
+    with history.written_by(by, act):
+        Lead.objects.filter(pk__in=places).update(**changes, **follows)
     for workspace_id, count in Counter(places.values()).items():
         events.record(workspace_id, "lead.updated", {"count": count, "fields": sorted(changes)})
     return len(places)
 
 
 @transaction.atomic
-def delete(leads: LeadQuerySet) -> int:
-    """Delete leads; returns how many. Raises LeadSold for leads of the catalogue that were exported: their copies would be charged anew."""
+def delete(leads: LeadQuerySet, *, by: Author, act: str = "") -> int:
+    """Put leads into the bin, from where they come back within 30 days; returns how many.
+
+    Raises LeadSold for leads of the catalogue that were exported: their copies would be charged anew.
+    """
     chosen = Lead.objects.filter(pk__in=leads.order_by().values("pk"))
     places = dict(chosen.order_by("pk").select_for_update().values_list("pk", "workspace"))
     sold = ExportedLead.objects.filter(lead__in=Lead.objects.in_catalogue().filter(pk__in=places))
     if count := sold.values("lead").distinct().count():
         raise LeadSold(count=count)
-    Lead.objects.filter(pk__in=places).delete()
+    with history.written_by(by, act):
+        Lead.objects.filter(pk__in=places).delete()
     for workspace_id, count in Counter(places.values()).items():
         events.record(workspace_id, "lead.deleted", {"id": min(places)} if len(places) == 1 else {"count": count})
     return len(places)
 
 
-def _write(lead: Lead, new: dict[str, Any]) -> None:
+@transaction.atomic
+def restore(lead_id: int, number: int, *, workspace: Workspace | int, by: Author) -> None:
+    """Give a lead back what it held as version ``number``. Raises NotFound for a lead or version that there is not, NotYourLead,
+    ExternalIdTaken."""
+    lead = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
+    before = history.state(lead, number) if lead else None
+    if lead is None or before is None:
+        raise NotFound
+    if not by.may_change(lead.assigned_user_id):
+        raise NotYourLead
+    new = {column: value for column, value in before.items() if getattr(lead, column) != value}
+    if "assigned_user_id" in new and not lead.workspace.memberships.filter(user=new["assigned_user_id"]).exists():
+        new["assigned_user_id"] = None  # whoever left gets nothing back
+    if new:
+        with history.written_by(by, f"restore:{number}"), _external_id_free():
+            Lead.objects.filter(pk=lead.pk).update(**new)
+        _tell_of_change(lead, new)
+
+
+@transaction.atomic
+def restore_deleted(lead_ids: list[int], *, workspace: Workspace, by: Author) -> list[int]:
+    """Take leads out of the bin; returns the ids of those that are back.
+
+    Not among them are leads that are not in this workspace's bin, and those whose external id another lead has by now.
+    """
+    binned = history.in_bin(workspace.pk).filter(pgh_obj__in=lead_ids)
+    with history.written_by(by, "restore:bin"):
+        back = history.bring_back(list(binned.values_list("pgh_id", flat=True)))
+    if back:
+        events.record(workspace.pk, "lead.created", {"id": back[0]} if len(back) == 1 else {"count": len(back)})
+    return back
+
+
+@contextmanager
+def _external_id_free() -> Iterator[None]:
     try:
         with transaction.atomic():
-            Lead.objects.filter(pk=lead.pk).update(**new, version=F("version") + 1, updated_at=Now())
+            yield
     except IntegrityError as error:
         if "leads_external_id_names_one_lead" in str(error):
             raise ExternalIdTaken(fields={"external_id": [str(ExternalIdTaken.message)]})
         raise
 
 
+def _as_answered(lead_id: int) -> Any:
+    from orjson import Fragment
+
+    return Fragment(Lead.objects.filter(pk=lead_id).values_list(LEAD_ROW, flat=True)[0])
+
+
+def _with_whole_extra(lead: Lead, changes: dict[str, Any]) -> dict[str, Any]:
+    if "extra" not in changes:
+        return changes
+    merged = {**lead.extra, **changes["extra"]}
+    return {**changes, "extra": {key: value for key, value in merged.items() if value is not None}}
+
+
 def _consequences(lead: Lead, new: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """What changes along: the phone's form for matching, the ZIP code's, and whether action is needed."""
+    """What changes along: the phone's form for matching, the ZIP code's, the address's state, and whether action is needed."""
     after = {name: new.get(name, getattr(lead, name)) for name in _CAUSES}
     follows: dict[str, Any] = {}
     if {"phone", "country"} & new.keys():
         follows["phone_normalized"] = normalized_phone(after["phone"], after["country"])
     if {"zip_code", "state", "country"} & new.keys():
         follows["zip_code"] = zip_code(after["zip_code"], state=after["state"], country=after["country"])
+    if "email" in new and new["email"].lower() != lead.email.lower():
+        follows["email_status"] = "unknown"
     if {"status", "last_contact"} & new.keys() and "needs_action" not in changes:
         follows["needs_action"] = NeedsAction(Value(after["status"]), Value(after["last_contact"]))
     return follows
@@ -103,10 +170,10 @@ _CAUSES = ("phone", "zip_code", "state", "country", "status", "last_contact")
 
 
 def _tell_of_change(lead: Lead, new: dict[str, Any]) -> None:
-    events.record(lead.workspace_id, "lead.updated", {"id": lead.pk, "fields": sorted(new)})
+    happened = [("lead.updated", {"id": lead.pk, "fields": sorted(new)})]
     if "assigned_user_id" in new:
-        assigned = {"id": lead.pk, "assigned_user_id": new["assigned_user_id"]}
-        events.record(lead.workspace_id, "lead.assigned", assigned)
+        happened.append(("lead.assigned", {"id": lead.pk, "assigned_user_id": new["assigned_user_id"]}))
+    events.record_all(lead.workspace_id, happened)
 
 
 def _completed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +183,7 @@ def _completed(fields: dict[str, Any]) -> dict[str, Any]:
         "source": "api",
         "needs_action": NeedsAction(Value(fields.get("status")), Value(fields.get("last_contact"))),
         **fields,
+        "extra": {key: value for key, value in fields.get("extra", {}).items() if value is not None},
         "phone_normalized": normalized_phone(fields.get("phone", ""), country),
         "zip_code": zip_code(fields.get("zip_code", ""), state=state, country=country),
     }

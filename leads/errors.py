@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Conflict, NotFound, Refusal, ValidationFailed
+from zevix.errors import Conflict, Forbidden, NotFound, Refusal, ValidationFailed
 
 
 class QuotaExhausted(Refusal):
@@ -26,6 +26,14 @@ class ExternalIdTaken(Conflict):
 
 class LeadChanged(Conflict):
     message = _("Somebody has changed this lead since you read it.")
+
+
+class NotYourLead(Forbidden):
+    message = _("Can only update your assigned leads")
+
+
+class AlreadyUndone(Conflict):
+    message = _("This was undone already.")
 
 
 class LeadSold(Conflict):

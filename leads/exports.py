@@ -142,8 +142,9 @@ _CHARGE = f"""
         ON CONFLICT (workspace_id, lead_id) DO NOTHING
         RETURNING lead_id
     ), copied AS (
-        INSERT INTO leads_lead (workspace_id, catalogue_lead_id, source, external_id, {", ".join(_COPIED)})
+        INSERT INTO leads_lead (workspace_id, catalogue_lead_id, source, origin, external_id, {", ".join(_COPIED)})
         SELECT %(workspace)s, lead.id, 'catalogue',
+            jsonb_build_object('source', 'catalogue', 'user', %(user)s::bigint, 'act', 'export:' || (SELECT id FROM receipt)),
             CASE WHEN EXISTS (
                 SELECT FROM leads_lead AS own WHERE own.workspace_id = %(workspace)s AND own.external_id = lead.external_id
                     AND own.external_id <> ''

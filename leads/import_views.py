@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.requests import SignedInRequest
+from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.matching import KEYS
@@ -106,7 +107,9 @@ class ImportLeads(TakesUploads, Idempotent, APIView):
         wanted = ImportOptions(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         source = _source(request.data, wanted.validated_data)
-        batch = importing.run(source, wanted.options, workspace=request.workspace, by=request.user)
+        batch = importing.run(
+            source, wanted.options, workspace=request.workspace, by=Author.of(request.membership, "import")
+        )
         return Response(ImportResult(batch).data)
 
     def fingerprint(self, request: Request) -> bytes:

@@ -15,6 +15,7 @@ from accounts.models import Workspace
 from accounts.requests import SignedInRequest
 from leads import catalogue, editing
 from leads.filters import NEWEST_FIRST, ORDERINGS, CatalogueFilters, LeadFilters, narrow, ordering
+from leads.history import Author
 from leads.models import LEAD_ROW, Lead
 from leads.serializers import (
     AddedLead,
@@ -99,7 +100,9 @@ class RecentlyAdded(APIView):
 
 
 def _added(request: SignedInRequest) -> Fragment:
-    lead_id = editing.create(NewLeadRequest.parse(request), workspace=request.workspace)
+    lead_id = editing.create(
+        NewLeadRequest.parse(request), workspace=request.workspace, by=Author.of(request.membership)
+    )
     return _read(lead_id, request.workspace)
 
 

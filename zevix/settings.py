@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+import pghistory
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from django.utils.translation import gettext_lazy as _
@@ -69,6 +70,8 @@ INSTALLED_APPS = [
     "django_filters",
     "corsheaders",
     "axes",
+    "pgtrigger",
+    "pghistory",
     "zevix.apps.ZevixConfig",
     "accounts",
     "billing",
@@ -157,6 +160,7 @@ PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15))
 REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30))
+INVITATION_LIFETIME = timedelta(days=env.int("INVITATION_DAYS", default=7))
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "SIGNING_KEY": f"access-token:{SECRET_KEY}",
@@ -205,6 +209,7 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_THROTTLE_RATES": {
         "register": env.str("REGISTER_RATE", default="2000/hour" if DEVELOPMENT else "30/hour"),
+        "invitation": env.str("INVITATION_RATE", default="2000/hour" if DEVELOPMENT else "100/hour"),
         "password_reset": env.str("PASSWORD_RESET_RATE", default="200/hour" if DEVELOPMENT else "20/hour"),
     },
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -226,6 +231,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of an ordinary JSON body
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=50 * 1024 * 1024)
 EXPORT_BATCH_MAX = 10_000  # ids
 DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
+
+# what the history keeps of a lead's relations is read by its own keys only
+PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User, Workspace
-from leads.errors import ExternalIdTaken, NothingMapped
+from accounts.models import Workspace
+from leads import history
+from leads.errors import ExternalIdTaken, NothingMapped, NotYourLead
+from leads.history import Author
 from leads.imports import headings
 from leads.imports.checking import Checker, Problem
 from leads.imports.headings import Mapping
@@ -20,6 +22,7 @@ from leads.imports.staging import Stage
 from leads.models import ImportBatch, RejectedRow
 from zevix import events
 
+UNATTENDED = Author("import")  # by nobody who signed in: a command of the operator
 _CHUNK = 1_000  # rows in memory at a time
 _SHOWN_ERRORS = 1_000
 _ATTEMPTS = 3
@@ -40,12 +43,13 @@ class _DryRun(Exception):
 
 
 def run(
-    source: Source, options: Options, *, workspace: Workspace, by: User | None = None, file_name: str = ""
+    source: Source, options: Options, *, workspace: Workspace, by: Author = UNATTENDED, file_name: str = ""
 ) -> ImportBatch:
     """Import a table into a workspace; returns the batch with its counts, and its errors among ``rejected``.
 
     One bad row never stops the others. After a dry run the batch has no id, and nothing is written.
-    Raises NothingMapped when no column is a field, NotACsv when the file turns out to be unreadable, ExternalIdTaken when others
+    An agent's import
+    changes no lead of others, and what it brings is theirs. Raises NothingMapped when no column is a field, NotACsv when the file turns out to be unreadable, ExternalIdTaken when others
     keep on adding leads of this file meanwhile; then nothing is written.
     """
     mapping = headings.match(source.header, options.mapping)
@@ -53,11 +57,11 @@ def run(
         raise NothingMapped(fields={"mapping": [NothingMapped.message]})
     for _attempt in range(_ATTEMPTS):
         batch = ImportBatch(
-            workspace=workspace, user=by, file_name=file_name, mode=options.mode,
+            workspace=workspace, user_id=by.user_id, file_name=file_name, mode=options.mode,
             header=mapping.header, mapping=mapping.by_heading(),
         )  # fmt: skip
         try:
-            return _run(batch, source, mapping, options)
+            return _run(batch, source, mapping, options, by)
         except IntegrityError as error:
             # somebody added a lead with an external id of this file at this very moment; the next try finds it
             if "leads_external_id_names_one_lead" not in str(error):
@@ -65,11 +69,12 @@ def run(
     raise ExternalIdTaken
 
 
-def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options) -> ImportBatch:
+def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options, by: Author) -> ImportBatch:
     try:
         with transaction.atomic():
             batch.save(force_insert=True)
-            _import(batch, source, mapping, options)
+            with history.written_by(by, f"import:{batch.pk}"):
+                _import(batch, source, mapping, options, by)
             batch.rejected = list(batch.row_errors.defer("cells")[:_SHOWN_ERRORS])
             if options.dry_run:
                 raise _DryRun
@@ -78,9 +83,9 @@ def _run(batch: ImportBatch, source: Source, mapping: Mapping, options: Options)
     return batch
 
 
-def _import(batch: ImportBatch, source: Source, mapping: Mapping, options: Options) -> None:
+def _import(batch: ImportBatch, source: Source, mapping: Mapping, options: Options, by: Author) -> None:
     checker = Checker(mapping)
-    stage = Stage(batch, checker.columns, options.match_on)
+    stage = Stage(batch, checker.columns, options.match_on, by=by)
     records = source.records()
     while chunk := list(islice(records, _CHUNK)):
         batch.total_rows += len(chunk)
@@ -111,6 +116,7 @@ def _with_their_cells(source: Source, refused: dict[int, str]) -> Iterator[tuple
     problems = {
         "torn": Problem("", _("Its keys name more than one lead.")),
         "taken": Problem("external_id", str(ExternalIdTaken.message)),
+        "foreign": Problem("", str(NotYourLead.message)),
     }
     for record in source.records():
         if record.row in refused:

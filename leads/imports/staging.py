@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 
+from leads.history import Author
 from leads.imports import matching, sql
 from leads.imports.matching import FOLLOWED, KEYS, last
 from leads.models import ImportBatch
@@ -43,12 +44,16 @@ class Stage:
     """The temporary table of one import. The steps are called in their order; each is a statement or two.
 
     ``row`` is the line, ``leader`` the row that it is collapsed into (itself, mostly), ``lead_id`` the lead that it updates, and
-    ``fate`` why it goes no further: ``torn`` (its keys name more than one lead), ``taken`` (its external id is another lead's),
+    ``fate`` why it goes no further: ``torn`` (its keys name more than one lead), ``taken`` (its external id is another lead's), ``foreign`` (an
+    agent brings it, and the lead is not theirs),
     ``skipped`` (the mode does not want it), ``collapsed``.
     """
 
-    def __init__(self, batch: ImportBatch, columns: Sequence[str], match_on: Sequence[str] = KEYS) -> None:
+    def __init__(
+        self, batch: ImportBatch, columns: Sequence[str], match_on: Sequence[str] = KEYS, *, by: Author
+    ) -> None:
         self.batch = batch
+        self.by = by
         self.columns = list(columns)
         self.keys = [key for key in KEYS if key in columns and key in match_on]
         self.counts = Counts()
@@ -76,7 +81,7 @@ class Stage:
                 copy.write_row((row, row, *values))
 
     def apply(self) -> dict[int, str]:
-        """Write the staged rows; returns the lines that can't be, each with its fate: ``torn`` or ``taken``."""
+        """Write the staged rows; returns the lines that can't be, each with its fate: ``torn``, ``taken`` or ``foreign``."""
         # two imports of one workspace at once would not see each other's new leads, and make twins
         sql.run(
             "SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))",
@@ -88,10 +93,11 @@ class Stage:
         matching.find_leads(self.keys, self.columns, self.batch.workspace_id)
         self._choose()
         self._refuse_taken_external_ids()
+        self._refuse_leads_of_others()
         self._collapse()
         self._update()
         self._insert()
-        return dict(sql.rows("SELECT row, fate FROM leads_stage WHERE fate IN ('torn', 'taken')"))
+        return dict(sql.rows("SELECT row, fate FROM leads_stage WHERE fate IN ('torn', 'taken', 'foreign')"))
 
     def _choose(self) -> None:
         """What the mode does not want is skipped."""
@@ -121,6 +127,16 @@ class Stage:
             [self.batch.workspace_id],
         )
 
+    def _refuse_leads_of_others(self) -> None:
+        if self.by.is_agent:
+            sql.run(
+                """
+                UPDATE leads_stage AS s SET fate = 'foreign' FROM leads_lead AS l
+                WHERE s.fate IS NULL AND l.id = s.lead_id AND l.assigned_user_id IS DISTINCT FROM %s
+                """,
+                [self.by.user_id],
+            )
+
     def _collapse(self) -> None:
         """Rows that are one lead become one: of each column the last value that is not blank. The others are skipped."""
         sql.run(f"""
@@ -146,8 +162,7 @@ class Stage:
             f"SELECT count(*) FROM (SELECT FROM leads_lead AS l, leads_stage AS s WHERE {matched} ORDER BY l.id FOR UPDATE OF l)"
         )
         changed = sql.run(f"""
-            UPDATE leads_lead AS l SET {assignments}, version = l.version + 1, updated_at = statement_timestamp()
-            FROM leads_stage AS s WHERE {matched}
+            UPDATE leads_lead AS l SET {assignments} FROM leads_stage AS s WHERE {matched}
         """)
         ((found, there, needing, silent),) = sql.rows("""
             SELECT count(*), count(l.id), count(*) FILTER (WHERE l.needs_action),
@@ -169,14 +184,18 @@ class Stage:
         ((created, needing, silent),) = sql.rows(
             f"""
             WITH created AS (
-                INSERT INTO leads_lead (workspace_id, import_batch_id, {", ".join(values)})
-                SELECT %(workspace)s, %(batch)s, {", ".join(values.values())} FROM leads_stage AS s
+                INSERT INTO leads_lead (workspace_id, import_batch_id, assigned_user_id, {", ".join(values)})
+                SELECT %(workspace)s, %(batch)s, %(owner)s, {", ".join(values.values())} FROM leads_stage AS s
                 WHERE s.fate IS NULL AND s.lead_id IS NULL ORDER BY s.row
                 RETURNING needs_action, last_contact
             )
             SELECT count(*), count(*) FILTER (WHERE needs_action), count(*) FILTER (WHERE last_contact IS NULL) FROM created
             """,
-            {"workspace": self.batch.workspace_id, "batch": self.batch.pk},
+            {
+                "workspace": self.batch.workspace_id,
+                "batch": self.batch.pk,
+                "owner": self.by.user_id if self.by.is_agent else None,
+            },
         )
         self.counts.created = created
         self.counts.needs_action += needing

@@ -12,6 +12,7 @@ from accounts.tests.threads import at_once
 from billing.models import Plan
 from leads import editing, quotas
 from leads.errors import ExternalIdTaken, LeadChanged
+from leads.history import SYSTEM, Author
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
@@ -158,7 +159,7 @@ def test_of_two_who_save_the_same_version_at_the_same_moment_one_is_refused(atte
 
     def save_as(name):
         try:
-            editing.update(lead.pk, {"name": name}, workspace=lead.workspace_id, version=1)
+            editing.update(lead.pk, {"name": name}, workspace=lead.workspace_id, by=SYSTEM, version=1)
         except LeadChanged:
             return None
         return name
@@ -498,7 +499,9 @@ def test_a_lead_of_the_catalogue_that_was_sold_stays_so_that_its_copy_is_not_cha
 
 def test_an_import_leads_to_its_leads_and_its_rejected_rows(browser, manager):
     table = CsvSource(io.BytesIO(b"company,email\nGood,\nBad,no address\n"))
-    batch = importing.run(table, Options(), workspace=manager.workspace, by=manager.user, file_name="a.csv")
+    batch = importing.run(
+        table, Options(), workspace=manager.workspace, by=Author.of(manager, "import"), file_name="a.csv"
+    )
 
     shown = browser.get(page_of(ImportBatch.objects.get()))
     leads = browser.get(LEADS, {"import_batch__id__exact": batch.pk})
@@ -600,6 +603,6 @@ def test_a_list_costs_the_same_with_one_row_and_with_three(
             lead = make_lead(member.workspace, assigned_user=member.user)
             client_of(member).post("/zevix/export-lead", {"lead_id": lead.pk})
             table = CsvSource(io.BytesIO(b"company,email\nBad,no address\n"))
-            importing.run(table, Options(), workspace=member.workspace, by=member.user)
+            importing.run(table, Options(), workspace=member.workspace, by=Author.of(member, "import"))
         with django_assert_num_queries(cost):
             browser.get(list_of(name))

@@ -12,6 +12,7 @@ from procrastinate.contrib.django import app as jobs
 from accounts.models import Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
 from billing.models import Plan, Subscription
+from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
@@ -54,7 +55,7 @@ def strangers_things(client_of):
     lead = make_lead(stranger.workspace, external_id=SECRET, company=SECRET, source=SECRET, assigned_user=stranger.user)
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
     table = CsvSource(io.BytesIO(f"company,email\n{SECRET},\n{SECRET},{SECRET}\n".encode()))
-    importing.run(table, Options(), workspace=stranger.workspace, by=stranger.user, file_name=SECRET)
+    importing.run(table, Options(), workspace=stranger.workspace, by=Author.of(stranger, "import"), file_name=SECRET)
     return stranger.workspace
 
 

@@ -1,14 +1,16 @@
 """Leads: the rows that everything here is about."""
 
+import re
 from typing import Any, ClassVar, Self
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Lower, Now, Upper
+from django.db.models import F, Q
+from django.db.models.functions import Left, Lower, Now, Upper
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, Workspace
@@ -55,20 +57,65 @@ class LeadQuerySet(TenantQuerySet["Lead"]):
         return self.for_workspaces(Workspace.objects.filter(is_catalogue=True))
 
     def search(self, text: str, *, masked: bool = False) -> Self:
-        """Leads with every word of ``text``, each as the beginning of a word.
+        """Leads with every word of ``text``, each as the beginning of a word; a phone number in it by its digits, however written.
 
         Masked, only what a masked lead shows is searched: else one could guess an address letter by letter.
         """
         label = ":*A" if masked else ":*"
-        words = [word for word in text.split()[:16] if any(map(str.isalnum, word))]
-        if not words:
+        terms = [term for piece in _PHONE.split(text[:500]) if (term := _term(piece, label))]
+        if not terms:
             return self.none() if text.strip() else self
-        query = " & ".join("'" + word.replace("\\", "").replace("'", "''") + "'" + label for word in words)
-        return self.filter(search_vector=SearchQuery(query, config="simple", search_type="raw"))
+        return self.filter(search_vector=SearchQuery(" & ".join(terms), config="simple", search_type="raw"))
 
     def flat(self) -> "models.QuerySet[Lead, str]":
         """Leads as the API answers them, each a JSON text that PostgreSQL has written."""
         return self.values_list(LEAD_ROW, flat=True)
+
+
+# what may be a phone number: it begins and ends with a digit, and has nothing but digits and the usual signs
+_PHONE = re.compile(r"(\+?\(?[0-9][0-9\s()./-]{3,}[0-9])")
+
+
+def _term(piece: str, label: str) -> str:
+    """The part of a search that asks for a piece of text: all of its words, or the number that it is."""
+    words = [_quoted(word, label) for word in piece.split()[:16] if any(map(str.isalnum, word))]
+    asked = " & ".join(words)
+    digits = re.sub(r"\D", "", piece).lstrip("0")
+    if _PHONE.fullmatch(piece) and digits:
+        return f"(({asked}) | {_quoted(digits, label)})"
+    return asked
+
+
+def _quoted(word: str, label: str) -> str:
+    return "'" + word.replace("\\", "").replace("'", "''") + "'" + label
+
+
+class _Words(models.Func):
+    """A list's texts as one; the database's own function of that kind is not immutable, as an index needs it."""
+
+    function = "leads_words"
+    output_field = models.TextField()
+
+
+class _PhoneWords(models.Func):
+    """A number for matching as words: with the country's code, without it, and without the area's."""
+
+    function = "leads_phone_words"
+    output_field = models.TextField()
+
+
+class _EmailWords(models.Func):
+    """An address as words: whole, and its parts."""
+
+    function = "leads_email_words"
+    output_field = models.TextField()
+
+
+class WrittenBy(models.Func):
+    """Who is writing, by the setting in which `leads.history` tells the database; None where nobody told."""
+
+    template = "nullif(current_setting('pghistory.context_metadata', true), '')::jsonb"
+    output_field = models.JSONField()
 
 
 def _text(label: Any) -> Any:
@@ -100,9 +147,10 @@ class Lead(models.Model):
     workspace = models.ForeignKey(
         Workspace, models.CASCADE, related_name="leads", verbose_name=_("workspace"), db_index=False
     )
+    # no foreign key to the database: it would look for copies of every single lead that is deleted, and sold ones are never deleted
     catalogue_lead = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="copies", db_index=False,
-        help_text=_("The lead of the catalogue that this one is a copy of."),
+        "self", models.DO_NOTHING, null=True, blank=True, editable=False, related_name="copies", db_index=False,
+        db_constraint=False, help_text=_("The lead of the catalogue that this one is a copy of."),
     )  # fmt: skip
 
     external_id = _text(_("external id"))
@@ -154,16 +202,19 @@ class Lead(models.Model):
     source = _text(_("source"))
     import_batch = models.ForeignKey(
         "ImportBatch", models.SET_NULL, null=True, blank=True, editable=False, related_name="leads",
-        verbose_name=_("import"),
+        verbose_name=_("import"), db_index=False,
     )  # fmt: skip
+    origin = models.JSONField(
+        _("origin"), null=True, editable=False, db_default=WrittenBy(), help_text=_("Who brought the lead, and how.")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_default=Now())
     updated_at = models.DateTimeField(_("changed"), auto_now=True, db_default=Now())
     version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
 
     # weight A is what a masked lead shows, B what it hides
     search_vector = models.GeneratedField(
-        expression=SearchVector("name", "company", "city", weight="A", config="simple")
-        + SearchVector("email", "phone", "notes", weight="B", config="simple"),
+        expression=SearchVector("name", "company", "city", _Words("specialties"), weight="A", config="simple")
+        + SearchVector(_EmailWords("email"), _PhoneWords("phone_normalized"), "notes", weight="B", config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
@@ -198,7 +249,70 @@ class Lead(models.Model):
             ),
             models.Index("workspace", Lower("email"), condition=~Q(email=""), name="leads_by_email"),
             models.Index(fields=["workspace", "npi"], condition=~Q(npi=""), name="leads_by_npi"),
+            models.Index(
+                fields=["workspace", "phone_normalized"], condition=~Q(phone_normalized=""), name="leads_by_phone"
+            ),
+            models.Index(
+                "workspace", Lower("company"), Left("zip_code", 5),
+                condition=~Q(company="") & ~Q(zip_code=""), name="leads_by_company_and_zip",
+            ),
+            models.Index("workspace", Upper("city"), "id", name="leads_by_city"),
+            models.Index(
+                "workspace", OpClass("zip_code", name="text_pattern_ops"), "id",
+                condition=~Q(zip_code=""), name="leads_by_zip",
+            ),
+            models.Index(fields=["workspace", "source", "id"], name="leads_by_source"),
+            models.Index(fields=["workspace", "name", "id"], name="leads_by_name"),
+            models.Index(fields=["workspace", "company", "id"], name="leads_by_company"),
+            models.Index(
+                "workspace", F("next_action_at").asc(nulls_last=True), F("last_contact").asc(nulls_first=True), "id",
+                condition=Q(needs_action=True), name="leads_most_urgent_first",
+            ),
+            models.Index(
+                fields=["import_batch", "id"], condition=Q(import_batch__isnull=False), name="leads_by_import"
+            ),
             GinIndex("search_vector", name="leads_by_words"),
+            GinIndex("tags", name="leads_by_tag"),
+            GinIndex(OpClass("extra", name="jsonb_path_ops"), name="leads_by_custom_field"),
+        ]  # fmt: skip
+        triggers = [
+            pgtrigger.Trigger(
+                name="counts_versions",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["search_vector"]),  # which is not known yet at this moment
+                func="NEW.version = OLD.version + 1; NEW.updated_at = clock_timestamp(); RETURN NEW;",
+            ),
+            # whoever is new, or known by something new, is to be compared with the others; see `leads.duplicates`
+            pgtrigger.Trigger(
+                name="queues_new_leads_for_comparison",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="arrived"),
+                func="""
+                    INSERT INTO leads_uncomparedlead (workspace_id, lead_id) SELECT workspace_id, id FROM arrived
+                    ON CONFLICT DO NOTHING;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="queues_changed_leads_for_comparison",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                referencing=pgtrigger.Referencing(old="before", new="after"),
+                func="""
+                    INSERT INTO leads_uncomparedlead (workspace_id, lead_id)
+                    SELECT after.workspace_id, after.id FROM before JOIN after USING (id)
+                    WHERE (before.email, before.phone_normalized, before.npi, before.address, before.company, before.zip_code)
+                       IS DISTINCT FROM
+                          (after.email, after.phone_normalized, after.npi, after.address, after.company, after.zip_code)
+                    ON CONFLICT DO NOTHING;
+                    RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:
@@ -206,148 +320,3 @@ class Lead(models.Model):
 
 
 LEAD_ROW = json_row(Lead, Lead.COLUMNS, {"practice_name": "company", "owner_name": "name", "practice_phone": "phone"})
-
-
-class Usage(models.Model):
-    """What a workspace has exported in a month (UTC). Its row is the lock that exports of the workspace queue at."""
-
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="usage", verbose_name=_("workspace"))
-    month = models.CharField(_("month"), max_length=7, help_text=_("YYYY-MM"))
-    used = models.PositiveIntegerField(_("used"), default=0)
-    limit_when_charged = models.PositiveIntegerField(_("limit at the last charge"), default=0)
-
-    objects: ClassVar[Any] = TenantQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("usage")
-        verbose_name_plural = _("usage")
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "month"], name="leads_one_usage_per_workspace_and_month"),
-            models.CheckConstraint(
-                condition=Q(used__lte=models.F("limit_when_charged")),
-                name="leads_usage_never_passes_the_limit",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.workspace_id} {self.month}: {self.used}"
-
-
-class Export(models.Model):
-    """The receipt of one export: what was charged, and how the quota stood afterwards."""
-
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="exports", verbose_name=_("workspace"))
-    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("user"))
-    month = models.CharField(_("month"), max_length=7)
-    new_count = models.PositiveIntegerField(_("new"))
-    duplicate_count = models.PositiveIntegerField(_("owned before"))
-    not_exported_count = models.PositiveIntegerField(_("not exported"))
-    unknown_count = models.PositiveIntegerField(_("unknown"))
-    used = models.PositiveIntegerField(_("used afterwards"))
-    limit = models.PositiveIntegerField(_("limit"))
-    created_at = models.DateTimeField(_("exported"), auto_now_add=True)
-
-    objects: ClassVar[Any] = TenantQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("export")
-        verbose_name_plural = _("exports")
-
-    def __str__(self) -> str:
-        return f"#{self.pk}"
-
-
-class ExportedLead(models.Model):
-    """A lead that a workspace has paid for, for ever. For a copy it names the catalogue's lead, so that both are one."""
-
-    workspace = models.ForeignKey(
-        Workspace, models.CASCADE, related_name="+", db_index=False, verbose_name=_("workspace")
-    )
-    # what was paid stays paid when the lead is gone, so this is no foreign key to the database
-    lead = models.ForeignKey(
-        Lead, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False, verbose_name=_("lead")
-    )
-    export = models.ForeignKey(Export, models.PROTECT, related_name="charges", verbose_name=_("export"))
-
-    objects: ClassVar[Any] = TenantQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("exported lead")
-        verbose_name_plural = _("exported leads")
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "lead"], name="leads_charged_once_per_workspace_for_ever")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.workspace_id}: {self.lead_id}"
-
-
-class ImportBatch(models.Model):
-    """One import and what came of it."""
-
-    class Mode(models.TextChoices):
-        CREATE = "create", _("Create only")
-        UPSERT = "upsert", _("Create and update")
-        UPDATE = "update", _("Update only")
-
-    class Status(models.TextChoices):
-        RUNNING = "running", _("Running")
-        COMPLETED = "completed", _("Completed")
-
-    class Analysis(models.TextChoices):
-        QUEUED = "queued", _("Queued")
-        NOT_CONFIGURED = "not_configured", _("Not configured")
-
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="imports", verbose_name=_("workspace"))
-    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("user"))
-    file_name = models.TextField(_("file"), blank=True, default="")
-    mode = models.TextField(_("mode"), choices=Mode, default=Mode.UPSERT)
-    header = models.JSONField(_("columns"), default=list)
-    mapping = models.JSONField(_("columns and their fields"), default=dict)
-    status = models.TextField(_("status"), choices=Status, default=Status.RUNNING)
-    ai_analysis = models.TextField(_("AI analysis"), choices=Analysis, default=Analysis.NOT_CONFIGURED)
-
-    total_rows = models.PositiveIntegerField(_("rows"), default=0)
-    created_count = models.PositiveIntegerField(_("created"), default=0)
-    updated_count = models.PositiveIntegerField(_("updated"), default=0)
-    unchanged_count = models.PositiveIntegerField(_("of these unchanged"), default=0)
-    skipped_count = models.PositiveIntegerField(_("skipped"), default=0)
-    error_count = models.PositiveIntegerField(_("rejected"), default=0)
-    needs_action_count = models.PositiveIntegerField(_("need action"), default=0)
-    without_last_contact_count = models.PositiveIntegerField(_("never contacted"), default=0)
-    created_at = models.DateTimeField(_("started"), auto_now_add=True)
-    finished_at = models.DateTimeField(_("finished"), null=True)
-
-    objects: ClassVar[Any] = TenantQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("import")
-        verbose_name_plural = _("imports")
-
-    # the errors to show with the answer; the whole are in `row_errors`
-    rejected: "list[RejectedRow]"
-
-    def __str__(self) -> str:
-        return f"#{self.pk} {self.file_name}"
-
-    @property
-    def imported_count(self) -> int:
-        return self.created_count + self.updated_count
-
-
-class RejectedRow(models.Model):
-    """A cell that kept its row from being imported, with the row as it stood in the file, so that it can be mended there."""
-
-    batch = models.ForeignKey(ImportBatch, models.CASCADE, related_name="row_errors", verbose_name=_("import"))
-    row = models.PositiveIntegerField(_("row"), help_text=_("The line in the file, the header being 1."))
-    field = models.TextField(_("field"), blank=True, default="")
-    message = models.TextField(_("message"))
-    cells = models.JSONField(_("the row"), default=list)
-
-    class Meta:
-        verbose_name = _("rejected row")
-        verbose_name_plural = _("rejected rows")
-        ordering = ["row", "id"]
-
-    def __str__(self) -> str:
-        return f"{self.row}: {self.field}: {self.message}"

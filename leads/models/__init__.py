@@ -1,0 +1,50 @@
+"""The tables of leads, by what they are about."""
+
+from leads.models.distribution import (
+    Assignment,
+    Availability,
+    DistributionRule,
+    RuleMember,
+    Territory,
+    WaitingLead,
+)
+from leads.models.exports import Export, ExportedLead, Usage
+from leads.models.history import BulkChange, KeptLead, LeadVersion, Undo
+from leads.models.imports import ImportBatch, ImportPiece, RejectedRow, RememberedMapping
+from leads.models.lead import LEAD_ROW, DisgType, EmailStatus, Lead, LeadQuerySet, LeadStatus, NeedsAction
+from leads.models.merging import DuplicatePair, Merge, MergedLead, UncomparedLead
+from leads.models.work import Activity, CustomField, SavedView
+
+__all__ = [
+    "LEAD_ROW",
+    "Activity",
+    "Assignment",
+    "Availability",
+    "BulkChange",
+    "CustomField",
+    "DisgType",
+    "DistributionRule",
+    "DuplicatePair",
+    "EmailStatus",
+    "Export",
+    "ExportedLead",
+    "ImportBatch",
+    "ImportPiece",
+    "KeptLead",
+    "Lead",
+    "LeadQuerySet",
+    "LeadStatus",
+    "LeadVersion",
+    "Merge",
+    "MergedLead",
+    "NeedsAction",
+    "RejectedRow",
+    "RememberedMapping",
+    "RuleMember",
+    "SavedView",
+    "Territory",
+    "UncomparedLead",
+    "Undo",
+    "Usage",
+    "WaitingLead",
+]

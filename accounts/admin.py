@@ -1,6 +1,6 @@
 """Workspaces, members, users, sign-ins."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -9,8 +9,8 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import localize
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
@@ -22,13 +22,19 @@ from unfold.forms import (
     UserCreationForm,
 )
 
-from accounts import passwords, roles, tokens
+from accounts import invitations, passwords, roles, tokens
 from accounts.errors import AccountExists, LastAdmin
-from accounts.models import Membership, RefreshToken, Role, User, Workspace
+from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.sign_in import recognise
 from zevix.admin_site import OperatorAdmin, ReadOnly, TenantAdmin, is_operator
 from zevix.errors import Refusal
 
+_INVITATION_STATES = {
+    "open": _("Open"),
+    "expired": _("Expired"),
+    "accepted": _("Accepted"),
+    "revoked": _("Revoked"),
+}
 _ROLE_COLOURS = {Role.ADMIN: "danger", Role.MANAGER: "warning", Role.AGENT: "info"}
 
 
@@ -75,10 +81,7 @@ class WorkspaceAdmin(TenantAdmin):
 
 class MembershipForm(forms.ModelForm):
     def clean_workspace(self) -> Workspace:
-        workspace: Workspace = self.cleaned_data["workspace"]
-        if workspace.is_catalogue:
-            raise forms.ValidationError(_("The catalogue belongs to the operator; it has no members."))
-        return workspace
+        return _with_members(self.cleaned_data["workspace"])
 
     def clean_role(self) -> str:
         role: str = self.cleaned_data["role"]
@@ -139,6 +142,133 @@ class MembershipAdmin(TenantAdmin):
     )
 
 
+class InvitationForm(forms.ModelForm):
+    class Meta:
+        model = Invitation
+        fields = ["workspace", "email", "role"]
+
+    def clean_email(self) -> str:
+        return _in_small_letters(self.cleaned_data["email"])
+
+    def clean_workspace(self) -> Workspace:
+        return _with_members(self.cleaned_data["workspace"])
+
+    def clean(self) -> dict[str, Any]:
+        # Django's would refuse an address that has an open invitation; inviting it again renews that one
+        cleaned: dict[str, Any] = self.cleaned_data
+        return cleaned
+
+
+class InvitationStateFilter(DropdownFilter):
+    title, parameter_name = _("state"), "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(_INVITATION_STATES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> QuerySet[Invitation]:
+        match self.value():
+            case "open":
+                return queryset.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+            case "expired":
+                return queryset.filter(accepted_at=None, revoked_at=None, expires_at__lte=timezone.now())
+            case "accepted":
+                return queryset.exclude(accepted_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
+
+
+@admin.register(Invitation)
+class InvitationAdmin(TenantAdmin):
+    """All who manage a workspace see whom its admins invited; admins invite, mail again and take back."""
+
+    icon = "mail"
+    form = InvitationForm
+    list_display = ["email", "workspace", "coloured_role", "coloured_state", "invited_by", "created_at", "expires_at"]
+    list_filter = [("role", ChoicesDropdownFilter), InvitationStateFilter]
+    list_select_related = ["workspace", "invited_by"]
+    search_fields = ["email", "invited_by__email"]
+    autocomplete_fields = ["workspace"]
+    readonly_fields = ["coloured_state", "inviter", "created_at", "expires_at", "accepted_at", "revoked_at"]
+    ordering = ["-id"]
+    actions = ["resend", "revoke"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["workspace", "email", "role", *(self.readonly_fields if obj else [])]
+
+    coloured_role = MembershipAdmin.coloured_role
+
+    @display(
+        description=_("state"),
+        label={"open": "info", "expired": "warning", "accepted": "success", "revoked": "danger"},
+    )
+    def coloured_state(self, invitation: Invitation) -> tuple[str, Any]:
+        return invitation.state, _INVITATION_STATES[invitation.state]
+
+    @display(description=_("invited by"))
+    def inviter(self, invitation: Invitation) -> Any:
+        """As text, as `person` is."""
+        return invitation.invited_by or "-"
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if not is_operator(request):
+            administered = request.user.administered_workspaces  # type: ignore[union-attr]
+            kwargs["queryset"] = Workspace.objects.filter(pk__in=administered)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        invited = invitations.invite(
+            obj.email, obj.role, by=cast(User, request.user), workspace=obj.workspace, language=_language()
+        )
+        obj.pk = invited.pk
+        sentence = _("The link, shown this once: {link}").format(link=invitations.link_of(invited))
+        self.message_user(request, sentence, messages.WARNING)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request) and administers(request)
+
+    has_invite_permission = has_add_permission
+
+    has_change_permission = has_delete_permission = lambda self, request, obj=None: False
+
+    @admin.action(description=_("Mail the link again"), permissions=["invite"])
+    def resend(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        count = invitations.resend(self._administered(request, queryset), language=_language())
+        sentence = ngettext("{count} invitation is mailed again.", "{count} invitations are mailed again.", count)
+        self._report(request, sentence, count)
+
+    @admin.action(description=_("Revoke"), permissions=["invite"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        count = invitations.revoke(self._administered(request, queryset))
+        sentence = ngettext("{count} invitation is revoked.", "{count} invitations are revoked.", count)
+        self._report(request, sentence, count)
+
+    def _administered(self, request: HttpRequest, queryset: Any) -> Any:
+        if is_operator(request):
+            return queryset
+        return queryset.filter(workspace__in=request.user.administered_workspaces)  # type: ignore[union-attr]
+
+    def _report(self, request: HttpRequest, sentence: str, count: int) -> None:
+        self.message_user(request, sentence.format(count=count), messages.SUCCESS if count else messages.WARNING)
+
+
+def _with_members(workspace: Workspace) -> Workspace:
+    if workspace.is_catalogue:
+        raise forms.ValidationError(_("The catalogue belongs to the operator; it has no members."))
+    return workspace
+
+
+def _in_small_letters(address: str) -> str:
+    email = address.lower()
+    if len(email) > 254:  # some letters grow (İ)
+        raise forms.ValidationError(_("At most {limit} characters.").format(limit=254))
+    return email
+
+
+def _language() -> str:
+    return get_language() or "en"
+
+
 # Users --------------------------------------------------------------------------------------------------------------------
 
 
@@ -146,9 +276,7 @@ class _Named(forms.ModelForm):
     """E-mail address and username as registering has them: in small letters, and nobody else's."""
 
     def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
-        if len(email) > 254:  # some letters grow (İ)
-            raise forms.ValidationError(_("At most {limit} characters.").format(limit=254))
+        email = _in_small_letters(self.cleaned_data["email"])
         self._refuse_taken(User.objects.with_email(email), field=_("e-mail address"))
         return email
 

@@ -24,6 +24,10 @@ class AccountExists(Conflict):
     message = _("There is an account with this {field} already.")
 
 
+class AlreadyMember(Conflict):
+    message = _("Somebody with this address is a member already.")
+
+
 class LastAdmin(Conflict):
     message = _("A workspace keeps at least one admin; make somebody else an admin first.")
 

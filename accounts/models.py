@@ -224,6 +224,56 @@ class Membership(models.Model):
         return self.role in MANAGING
 
 
+class InvitationQuerySet(TenantQuerySet["Invitation"]):
+    def open(self) -> Self:
+        """Neither accepted nor revoked. Those that have expired are among them: they can be sent again."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+    def acceptable(self) -> Self:
+        return self.open().filter(expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """A place in a workspace that is offered to an e-mail address. Its token is not kept; `invitations.token_of` knows it."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="invitations", verbose_name=_("workspace"))
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.AGENT)
+    invited_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("invited by")
+    )
+    nonce = models.CharField(max_length=32, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires"), editable=False)
+    accepted_at = models.DateTimeField(_("accepted"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    objects: ClassVar[Any] = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="accounts_one_open_invitation_per_workspace_and_address",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.workspace}"
+
+    @property
+    def state(self) -> str:
+        """``open``, ``expired``, ``accepted`` or ``revoked``."""
+        if self.accepted_at:
+            return "accepted"
+        if self.revoked_at:
+            return "revoked"
+        return "open" if self.expires_at > timezone.now() else "expired"
+
+
 class RefreshToken(models.Model):
     """A refresh token, of which only the hash is kept. Each use ends it and begins the next of its family (one sign-in)."""
 

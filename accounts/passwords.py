@@ -2,7 +2,6 @@
 
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
-from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
@@ -12,8 +11,8 @@ from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from accounts import tokens
-from accounts.errors import InvalidCredentials, MailNotSent, TokenInvalid
+from accounts import mail, tokens
+from accounts.errors import InvalidCredentials, TokenInvalid
 from accounts.models import User
 from accounts.registration import check_password_strength
 from accounts.sign_in import recognise
@@ -63,10 +62,7 @@ def mail_link(user: User, language: str) -> None:
             "For programs: the token is {token}\n\n"
             "If it was not you, there is nothing to do."
         ).format(link=link, token=f"{uid}.{token}")
-    try:
-        send_mail(subject, text, from_email=None, recipient_list=[user.email])
-    except OSError as error:  # smtplib's errors are such, and name the recipient
-        raise MailNotSent(reason=type(error).__name__) from None
+    mail.send(subject, text, to=user.email)
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.errors import AccountExists
 from accounts.models import Membership, Role, User, Workspace
@@ -18,20 +19,24 @@ def register(
 ) -> Membership:
     """Create a user with a workspace, whose admin they are.
 
-    Raises AccountExists when the address or the username is taken, ValidationFailed for a weak password. ``is_beta_user`` is
-    granted only where the installation is open to it.
+    Raises AccountExists when the address or the username is taken, ValidationFailed for a weak password or somebody else's
+    address as a username. ``is_beta_user`` is granted only where the installation is open to it.
     """
     email = email.strip().lower()
-    check_password_strength(password, User(email=email, username=username))
-    _refuse_taken(email, username)
-    user = _create_user(
-        email=email,
-        username=username,
-        password=password,
-        is_beta_user=is_beta_user and settings.ZEVIX_BETA_SIGNUP == "open",
-    )
+    granted = is_beta_user and settings.ZEVIX_BETA_SIGNUP == "open"
+    user = create_account(email, password, username=username, is_beta_user=granted)
     workspace = Workspace.objects.create(name=workspace_name or email.split("@")[0][:_NAME_LENGTH])
     return Membership.objects.create(user=user, workspace=workspace, role=Role.ADMIN)
+
+
+@transaction.atomic
+def create_account(email: str, password: str, *, username: str = "", is_beta_user: bool = False) -> User:
+    """Create a user who is a member of nothing yet. ``email`` is in small letters. Refuses as `register` does."""
+    if "@" in username and username.lower() != email:
+        raise ValidationFailed(fields={"username": [_("A username with @ can only be one's own e-mail address.")]})
+    check_password_strength(password, User(email=email, username=username))
+    _refuse_taken(email, username)
+    return _create_user(email=email, username=username, password=password, is_beta_user=is_beta_user)
 
 
 def check_password_strength(password: str, user: User, *, field: str = "password") -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
+from accounts import tokens
 from accounts.errors import LastAdmin
 from accounts.models import Membership, Role, User
+from accounts.signals import member_left
 
 
 @transaction.atomic
@@ -19,24 +21,33 @@ def change(member: Membership, role: str) -> None:
 
 @transaction.atomic
 def remove(members: Iterable[Membership]) -> None:
-    """Take members out of their workspaces; tokens and sessions do nothing without a membership. Raises LastAdmin; then all stay."""
+    """Take members out of their workspaces, and end their sign-ins there. Raises LastAdmin; then all stay."""
     leaving = list(members)
     _keep_an_admin(leaving)
     Membership.objects.filter(pk__in=[member.pk for member in leaving]).delete()
+    tokens.forget(leaving)
+    _tell_of(leaving)
 
 
 @transaction.atomic
 def delete_users(users: Iterable[User]) -> None:
     """Delete users with their memberships and sign-ins. Raises LastAdmin; then all stay."""
     ids = [user.pk for user in users]
-    _keep_an_admin(Membership.objects.filter(user__in=ids))
+    leaving = list(Membership.objects.filter(user__in=ids))
+    _keep_an_admin(leaving)
     User.objects.filter(pk__in=ids).delete()
+    _tell_of(leaving)
 
 
 def is_last_admin(member: Membership) -> bool:
     """Whether the workspace would be left without an admin; for telling early, since only the acts above are sure of it."""
     others = Membership.objects.filter(workspace=member.workspace_id, role=Role.ADMIN, user__is_active=True)
     return member.role == Role.ADMIN and not others.exclude(pk=member.pk).exists()
+
+
+def _tell_of(leaving: Iterable[Membership]) -> None:
+    for member in leaving:
+        member_left.send(sender=Membership, user_id=member.user_id, workspace_id=member.workspace_id)
 
 
 def _keep_an_admin(leaving: Iterable[Membership]) -> None:

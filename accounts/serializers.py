@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from accounts.models import Membership, User
@@ -45,18 +44,14 @@ class RegisterRequest(RequestSerializer):
             validator(username) if username else None
         return username
 
-    def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
-        username = fields.get("username", "")
-        if "@" in username and username.lower() != fields["email"].lower():
-            sentence = _("A username with @ can only be one's own e-mail address.")
-            raise serializers.ValidationError({"username": [sentence]})
-        return fields
-
 
 class LoginRequest(RequestSerializer):
     email = TextField(required=False, allow_blank=True, max_length=254)
     username = TextField(required=False, allow_blank=True, max_length=254)
     password = PasswordField()
+    workspace = serializers.IntegerField(
+        required=False, help_text="Which of one's workspaces; else the one joined first."
+    )
 
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
         if not fields.get("email") and not fields.get("username"):

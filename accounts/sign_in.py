@@ -8,22 +8,29 @@ from django.db.models import Sum
 from django.db.models.functions import Least
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.errors import InvalidCredentials
 from accounts.models import Membership, User
 from zevix.addresses import client_address
-from zevix.errors import RateLimited
+from zevix.errors import RateLimited, ValidationFailed
 
 _WINDOW = int(settings.AXES_COOLOFF_TIME.total_seconds())
 
 
-def sign_in(identifier: str, password: str, *, request: HttpRequest) -> Membership:
-    """The member (in the workspace joined first) whom an e-mail address or username and a password name.
+def sign_in(identifier: str, password: str, *, request: HttpRequest, workspace_id: int | None = None) -> Membership:
+    """The member whom an e-mail address or username and a password name, in the workspace given, else in the one joined first.
 
-    Raises InvalidCredentials; RateLimited once an account, or an address over many accounts, has failed too often.
+    Raises InvalidCredentials; RateLimited once an account, or an address over many accounts, has failed too often;
+    ValidationFailed when the password is right, but the user is no member of that workspace.
     """
     user = recognise(identifier, password, request=request)
-    membership = user.memberships.select_related("user", "workspace").order_by("pk").first()
+    memberships = user.memberships.select_related("user", "workspace").order_by("pk")
+    if workspace_id is not None:
+        memberships = memberships.filter(workspace=workspace_id)
+    membership = memberships.first()
+    if membership is None and workspace_id is not None:
+        raise ValidationFailed(fields={"workspace": [_("You are no member of this workspace.")]})
     if membership is None:
         raise InvalidCredentials
     return membership

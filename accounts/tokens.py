@@ -99,6 +99,18 @@ def revoke_all(user: User) -> None:
     _revoke(RefreshToken.objects.filter(user=user))
 
 
+@transaction.atomic
+def forget(members: Iterable[Membership]) -> None:
+    """Delete the refresh tokens of members who left, in that workspace only: else they would be good again if somebody came back.
+
+    Deleted and not revoked, since using a revoked one ends the sign-in in the user's other workspaces, too.
+    """
+    leaving = list(members)
+    _hold(User.objects.filter(pk__in=[member.user_id for member in leaving]))
+    for member in leaving:
+        RefreshToken.objects.filter(user=member.user_id, workspace=member.workspace_id).delete()
+
+
 def forget_expired() -> int:
     """Delete refresh tokens that have expired; returns how many."""
     return RefreshToken.objects.filter(expires_at__lt=timezone.now()).delete()[0]
@@ -111,13 +123,16 @@ def _revoke(tokens: QuerySet[RefreshToken]) -> None:
 
 
 def _hold_users_of(tokens: QuerySet[RefreshToken]) -> None:
+    _hold(User.objects.filter(pk__in=tokens.values("user")))
+
+
+def _hold(users: QuerySet[User]) -> None:
     """Let the sign-ins of a user begin and end one at a time, until this transaction ends.
 
     Else a token issued at the very moment at which its family (or the password) ends would outlive it, unseen by the one who
     ends it. The user's row comes before the tokens' rows, always, so that nobody waits in a circle.
     """
-    users = User.objects.filter(pk__in=tokens.values("user")).order_by("pk")
-    list(users.select_for_update(no_key=True).values_list("pk"))
+    list(users.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def _note_activity(user: User) -> None:

@@ -58,7 +58,12 @@ class Login(OpenView):
         """Sign in by e-mail address or username."""
         wanted = LoginRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
-        membership = sign_in(wanted.identifier, wanted.validated_data["password"], request=request._request)
+        membership = sign_in(
+            wanted.identifier,
+            wanted.validated_data["password"],
+            request=request._request,
+            workspace_id=wanted.validated_data.get("workspace"),
+        )
         return Response(signed_in(tokens.issue(membership)))
 
 

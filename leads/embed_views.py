@@ -41,7 +41,12 @@ class Login(OpenView):
         """Sign in; the answer tells the plan and the month's quota. Sets a session cookie."""
         wanted = LoginRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
-        membership = sign_in(wanted.identifier, wanted.validated_data["password"], request=request._request)
+        membership = sign_in(
+            wanted.identifier,
+            wanted.validated_data["password"],
+            request=request._request,
+            workspace_id=wanted.validated_data.get("workspace"),
+        )
         issued = tokens.issue(membership)
         _begin_session(request, membership, issued)
         return Response(_signed_in(issued))

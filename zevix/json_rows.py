@@ -9,16 +9,21 @@ from django.db.models.expressions import RawSQL
 def json_row(model: type[models.Model], columns: Sequence[str], aliases: dict[str, str] | None = None) -> RawSQL:
     """An expression for ``.values_list()``: the row's columns (and ``aliases`` → column) as a JSON object, in text.
 
-    Times are ISO 8601 in UTC with ``Z``; Django's connections are in UTC, and PostgreSQL writes ``2026-02-01 09:00:00+00`` there.
+    Times are written by `moment`.
     """
     table = model._meta.db_table
     times = {field.column for field in model._meta.fields if isinstance(field, models.DateTimeField)}
 
     def written(column: str) -> str:
         value = f"{table}.{column}"
-        return f"replace(replace({value}::text, ' ', 'T'), '+00', 'Z')" if column in times else value
+        return moment(value) if column in times else value
 
     named = {column: column for column in columns} | (aliases or {})
     selected = ", ".join(f'{written(column)} AS "{name}"' for name, column in named.items())
     sql = f"SELECT row_to_json(r)::text FROM (SELECT {selected}) AS r"
     return RawSQL(sql, [], output_field=models.TextField())
+
+
+def moment(value: str) -> str:
+    """SQL that writes a time as ISO 8601 in UTC with ``Z``: on Django's connections PostgreSQL writes ``2026-02-01 09:00:00+00``."""
+    return f"replace(replace({value}::text, ' ', 'T'), '+00', 'Z')"

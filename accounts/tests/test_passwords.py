@@ -1,32 +1,26 @@
 """Changing a password, and setting a new one by a mailed link."""
 
 import re
-import socket
-from contextlib import closing
 from datetime import timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from traceback import format_exception
 from urllib.parse import urlsplit
 
 import pytest
-from aiosmtpd.controller import Controller
 from axes.models import AccessAttempt
 from django.core import mail
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django.utils.translation import gettext, override
-from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
 from rest_framework.throttling import ScopedRateThrottle
 
 from accounts import passwords, tokens
+from accounts.errors import MailNotSent
 from accounts.models import User
 from accounts.tests.factories import make_member
+from accounts.tests.mailbox import run_jobs
 from accounts.tests.threads import at_once
-from zevix import jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -136,51 +130,6 @@ def test_changing_takes_a_token(anonymous):
 # By a mailed link -----------------------------------------------------------------------------------------------------------
 
 
-class Mailbox:
-    """What an SMTP server took in, and whom it turns away."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.unknown: set[str] = set()
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # aiosmtpd's name for it
-        if address in self.unknown:
-            return f"550 no such user: {address}"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        letter = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(letter, EmailMessage)
-        self.mails.append(letter)
-        return "250 OK"
-
-
-@pytest.fixture
-def mailbox(settings):
-    """A mail server on this machine, and the installation that sends by it."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-    settings.PUBLIC_URL = "https://zevix.example"
-    box = Mailbox()
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    yield box
-    server.stop()
-
-
-def run_jobs(monkeypatch):
-    """Do what is queued, as a worker does, and keep no connection open."""
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-    connector = jobs.app.connector
-    assert isinstance(connector, DjangoConnector)
-    with jobs.app.replace_connector(connector.get_worker_connector()) as app:
-        app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False, queues=["mail"])
-
-
 def job_for(user_id):
     # the tables of the jobs are not emptied between tests
     return ProcrastinateJob.objects.get(args__user_id=user_id)
@@ -281,7 +230,7 @@ def test_a_failure_of_the_mail_server_is_told_without_the_address(ann, mailbox, 
     mailbox.unknown = {unknown}
     settings.EMAIL_PORT = port or settings.EMAIL_PORT
 
-    with pytest.raises(passwords.MailNotSent) as failure:
+    with pytest.raises(MailNotSent) as failure:
         passwords.mail_link(ann.user, "en")
 
     # what a worker writes to the log

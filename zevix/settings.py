@@ -161,7 +161,6 @@ PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15))
 REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30))
 INVITATION_LIFETIME = timedelta(days=env.int("INVITATION_DAYS", default=7))
-INVITATION_LIFETIME = timedelta(days=env.int("INVITATION_DAYS", default=7))
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "SIGNING_KEY": f"access-token:{SECRET_KEY}",
@@ -210,7 +209,6 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_THROTTLE_RATES": {
         "register": env.str("REGISTER_RATE", default="2000/hour" if DEVELOPMENT else "30/hour"),
-        "invitation": env.str("INVITATION_RATE", default="2000/hour" if DEVELOPMENT else "100/hour"),
         "invitation": env.str("INVITATION_RATE", default="2000/hour" if DEVELOPMENT else "100/hour"),
         "password_reset": env.str("PASSWORD_RESET_RATE", default="200/hour" if DEVELOPMENT else "20/hour"),
     },

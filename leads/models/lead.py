@@ -313,6 +313,20 @@ class Lead(models.Model):
                     RETURN NULL;
                 """,
             ),
+            # those that were paired with a lead that goes may be each other's duplicates
+            pgtrigger.Trigger(
+                name="queues_partners_of_deleted_leads_for_comparison",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Delete,
+                referencing=pgtrigger.Referencing(old="gone"),
+                func="""
+                    INSERT INTO leads_uncomparedlead (workspace_id, lead_id)
+                    SELECT DISTINCT pair.workspace_id, pair.second_id FROM gone JOIN leads_duplicatepair AS pair ON pair.first_id = gone.id
+                    ON CONFLICT DO NOTHING;
+                    RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

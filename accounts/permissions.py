@@ -16,5 +16,12 @@ class IsAdmin(IsAuthenticated):
         return super().has_permission(request, view) and is_admin(cast(SignedInRequest, request))
 
 
+class IsManager(IsAuthenticated):
+    """Managers and admins of the workspace, by their membership as it is now."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return super().has_permission(request, view) and cast(SignedInRequest, request).membership.manages
+
+
 def is_admin(request: SignedInRequest) -> bool:
     return request.membership.role == Role.ADMIN

@@ -208,8 +208,10 @@ class LeadAdmin(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
         if change:
-            version = form.cleaned_data.get("seen_version")
-            editing.update(obj.pk, form.written(), workspace=obj.workspace_id, by=_author(request), version=version)
+            seen = form.cleaned_data.get("seen_version")
+            editing.update(
+                obj.pk, form.written(), workspace=obj.workspace_id, by=_author(request), versions=seen and {seen}
+            )
         else:
             obj.pk = editing.create({"source": "human", **form.written()}, workspace=obj.workspace, by=_author(request))
 

@@ -1,15 +1,16 @@
 """Writing leads: one by one, or many alike. Each act says who does it."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Value
+from orjson import Fragment
 
 from accounts.models import Workspace
-from leads import history
+from leads import history, status_changes, urgency
 from leads.errors import ExternalIdTaken, LeadChanged, LeadSold, NotYourLead
 from leads.history import Author
 from leads.models import LEAD_ROW, ExportedLead, Lead, LeadQuerySet, NeedsAction
@@ -37,26 +38,23 @@ def update(
     *,
     workspace: Workspace | int,
     by: Author,
-    version: int | None = None,
+    versions: Container[int] | None = None,
     act: str = "",
 ) -> None:
     """Change checked fields of a lead, and what follows from them.
 
     Whether action is needed follows from status and last contact, unless ``changes`` says it. Of ``extra`` the keys given are
-    changed; None removes one. ``version`` is the lead that was read; without one any will do.
+    changed; None removes one. ``versions`` are those of the lead that was read; without them any will do.
     Raises NotFound, NotYourLead, LeadChanged, ExternalIdTaken.
     """
-    lead = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
-    if lead is None:
-        raise NotFound
-    if not by.may_change(lead.assigned_user_id):
-        raise NotYourLead
-    if version not in (None, lead.version):
-        raise LeadChanged(lead=_as_answered(lead_id))
+    lead = _lock(lead_id, workspace, by)
+    _refuse_stale(lead, versions)
     wanted = _with_whole_extra(lead, changes)
     new = {name: value for name, value in wanted.items() if getattr(lead, name) != value}
     if new:
-        with history.written_by(by, act), _external_id_free():
+        if "status" in new:
+            status_changes.record([lead.pk], new["status"], by=by)
+        with history.written_by(by, act), _external_id_free() if "external_id" in new else nullcontext():
             Lead.objects.filter(pk=lead.pk).update(**new | _consequences(lead, new, changes))
         _tell_of_change(lead, new)
 
@@ -68,7 +66,9 @@ def update_all(leads: LeadQuerySet, changes: dict[str, Any], *, by: Author, act:
     places = dict(differing.order_by("pk").select_for_update().values_list("pk", "workspace"))
     follows: dict[str, Any] = {}
     if "status" in changes and "needs_action" not in changes:
-        follows["needs_action"] = NeedsAction(Value(changes["status"]), F("last_contact"))
+        follows["needs_action"] = urgency.needed(Value(changes["status"]), F("last_contact"))
+    if "status" in changes:
+        status_changes.record(places, changes["status"], by=by)
     with history.written_by(by, act):
         Lead.objects.filter(pk__in=places).update(**changes, **follows)
     for workspace_id, count in Counter(places.values()).items():
@@ -95,15 +95,20 @@ def delete(leads: LeadQuerySet, *, by: Author, act: str = "") -> int:
 
 
 @transaction.atomic
+def delete_one(lead_id: int, *, workspace: Workspace | int, by: Author, versions: Container[int] | None = None) -> None:
+    """The same for one lead. Raises NotFound, NotYourLead, LeadChanged, LeadSold."""
+    _refuse_stale(_lock(lead_id, workspace, by), versions)
+    delete(Lead.objects.filter(pk=lead_id), by=by)
+
+
+@transaction.atomic
 def restore(lead_id: int, number: int, *, workspace: Workspace | int, by: Author) -> None:
     """Give a lead back what it held as version ``number``. Raises NotFound for a lead or version that there is not, NotYourLead,
     ExternalIdTaken."""
-    lead = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
-    before = history.state(lead, number) if lead else None
-    if lead is None or before is None:
+    lead = _lock(lead_id, workspace, by)
+    before = history.state(lead, number)
+    if before is None:
         raise NotFound
-    if not by.may_change(lead.assigned_user_id):
-        raise NotYourLead
     new = {column: value for column, value in before.items() if getattr(lead, column) != value}
     if "assigned_user_id" in new and not lead.workspace.memberships.filter(user=new["assigned_user_id"]).exists():
         new["assigned_user_id"] = None  # whoever left gets nothing back
@@ -127,6 +132,21 @@ def restore_deleted(lead_ids: list[int], *, workspace: Workspace, by: Author) ->
     return back
 
 
+def _lock(lead_id: int, workspace: Workspace | int, by: Author) -> Lead:
+    """The lead, held until the transaction ends. Raises NotFound, NotYourLead."""
+    lead: Lead | None = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
+    if lead is None:
+        raise NotFound
+    if not by.may_change(lead.assigned_user_id):
+        raise NotYourLead
+    return lead
+
+
+def _refuse_stale(lead: Lead, versions: Container[int] | None) -> None:
+    if versions is not None and lead.version not in versions:
+        raise LeadChanged(lead=_as_answered(lead.pk))
+
+
 @contextmanager
 def _external_id_free() -> Iterator[None]:
     try:
@@ -138,9 +158,7 @@ def _external_id_free() -> Iterator[None]:
         raise
 
 
-def _as_answered(lead_id: int) -> Any:
-    from orjson import Fragment
-
+def _as_answered(lead_id: int) -> Fragment:
     return Fragment(Lead.objects.filter(pk=lead_id).values_list(LEAD_ROW, flat=True)[0])
 
 
@@ -162,7 +180,7 @@ def _consequences(lead: Lead, new: dict[str, Any], changes: dict[str, Any]) -> d
     if "email" in new and new["email"].lower() != lead.email.lower():
         follows["email_status"] = "unknown"
     if {"status", "last_contact"} & new.keys() and "needs_action" not in changes:
-        follows["needs_action"] = NeedsAction(Value(after["status"]), Value(after["last_contact"]))
+        follows["needs_action"] = urgency.needed(Value(after["status"]), Value(after["last_contact"]))
     return follows
 
 

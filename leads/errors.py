@@ -32,6 +32,18 @@ class NotYourLead(Forbidden):
     message = _("Can only update your assigned leads")
 
 
+class NotYourActivity(Forbidden):
+    message = _("Can only change your own activities")
+
+
+class StillRunning(Conflict):
+    message = _("It is still running; wait until it is over.")
+
+
+class RuleNameTaken(Conflict):
+    message = _("There is a rule with this name already.")
+
+
 class AlreadyUndone(Conflict):
     message = _("This was undone already.")
 
@@ -40,7 +52,7 @@ class LeadSold(Conflict):
     message = _("Workspaces have exported {count} of these leads; the catalogue keeps what was paid for.")
 
 
-class NotACsv(Refusal):
+class UnreadableFile(Refusal):
     code, status = "malformed_request", 400
     message = _("The file can't be read: {reason}")
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Membership
@@ -150,7 +152,8 @@ def in_bin(workspace_id: int) -> QuerySet[Any]:
     return (
         LeadVersion.objects.for_workspace(workspace_id)
         .filter(pgh_label="delete", pgh_created_at__gt=timezone.now() - timedelta(days=BIN_DAYS))
-        .exclude(pgh_context__act__startswith="merge:")
+        .alias(act=Coalesce(KT("pgh_context__act"), Value(""), output_field=TextField()))
+        .exclude(act__startswith="merge:")
         .exclude(Exists(Lead.objects.filter(pk=OuterRef("pgh_obj"))))
         .exclude(Exists(later))
     )

@@ -229,11 +229,14 @@ SPECTACULAR_SETTINGS = {
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of an ordinary JSON body
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=50 * 1024 * 1024)
+IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_BYTES", default=1024 * 1024 * 1024)  # of a workbook's sheet
+IMPORT_INLINE_ROWS = env.int("IMPORT_INLINE_ROWS", default=20_000)  # more are imported by a worker
 EXPORT_BATCH_MAX = 10_000  # ids
+UNDO_INLINE_LEADS = 20_000  # an undo of more goes on in the background
 DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
 
-# what the history keeps of a lead's relations is read by its own keys only
-PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
+PGHISTORY_CREATED_AT_FUNCTION = "statement_timestamp()"  # else what a long import did would bear the time of its beginning
+PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)  # versions are found by their lead
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 

@@ -159,7 +159,7 @@ def test_of_two_who_save_the_same_version_at_the_same_moment_one_is_refused(atte
 
     def save_as(name):
         try:
-            editing.update(lead.pk, {"name": name}, workspace=lead.workspace_id, by=SYSTEM, version=1)
+            editing.update(lead.pk, {"name": name}, workspace=lead.workspace_id, by=SYSTEM, versions={1})
         except LeadChanged:
             return None
         return name

@@ -1,0 +1,87 @@
+"""Front doors: taking imports and bulk changes back."""
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import IsManager
+from accounts.requests import SignedInRequest
+from leads import jobs, undoing
+from leads.errors import StillRunning
+from leads.history import Author
+from leads.models import BulkChange, ImportBatch, KeptLead, Undo
+from zevix.api.idempotency import Idempotent
+from zevix.errors import NotFound
+
+_SHOWN_KEPT = 1_000
+_OVER = {"completed", "failed"}
+
+
+class KeptSerializer(serializers.ModelSerializer):
+    lead_id = serializers.IntegerField()
+
+    class Meta:
+        model = KeptLead
+        fields = ["lead_id", "reason", "fields"]
+        read_only_fields = fields
+
+
+class UndoSerializer(serializers.ModelSerializer):
+    """What an undo did. ``kept`` are leads that somebody has worked on since, and in which fields; the first 1,000."""
+
+    kept = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Undo
+        fields = [
+            "act", "status", "progress", "removed_count", "reverted_count", "restored_count", "kept_count", "kept",
+            "created_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_kept(self, undo: Undo) -> list[dict[str, Any]]:
+        return list(KeptSerializer(undo.kept.order_by("id")[:_SHOWN_KEPT], many=True).data)
+
+
+class UndoAct(Idempotent, APIView):
+    """Undoes what the number in the path names; subclasses say which kind of act that is."""
+
+    permission_classes = [IsManager]
+    kind: str
+    model: Any
+
+    @extend_schema(responses=UndoSerializer)
+    def get(self, request: SignedInRequest, number: int) -> Response:
+        """How far the undo is, and what it kept."""
+        act = f"{self.kind}:{number}"
+        undo = Undo.objects.for_workspace(request.workspace).filter(act=act).first()
+        if undo is None:
+            raise NotFound
+        return Response(UndoSerializer(undo).data)
+
+    @extend_schema(request=None, responses={200: UndoSerializer, 202: UndoSerializer})
+    def post(self, request: SignedInRequest, number: int) -> Response:
+        """Take the act back: what it created goes to the bin, what it changed returns. Long ones go on in the background (202)."""
+        done = self.model.objects.for_workspace(request.workspace).filter(pk=number).first()
+        if done is None:
+            raise NotFound
+        if done.status not in _OVER:
+            raise StillRunning
+        undo = undoing.begin(f"{self.kind}:{number}", workspace=request.workspace, by=Author.of(request.membership))
+        if undoing.affected(undo.act, request.workspace.pk) > settings.UNDO_INLINE_LEADS:
+            jobs.go_on_undoing.defer(undo_id=undo.pk)
+            return Response(UndoSerializer(undo).data, status=status.HTTP_202_ACCEPTED)
+        undoing.finish(undo)
+        return Response(UndoSerializer(undo).data)
+
+
+class UndoImport(UndoAct):
+    kind, model = "import", ImportBatch
+
+
+class UndoBulkChange(UndoAct):
+    kind, model = "bulk", BulkChange

@@ -10,6 +10,14 @@ from accounts.models import User
 from zevix.errors import Refusal
 
 
+def in_small_letters(address: str) -> str:
+    """Raises the form's error for one that is too long then."""
+    email = address.lower()
+    if len(email) > 254:  # some letters grow (İ)
+        raise forms.ValidationError(_("At most {limit} characters.").format(limit=254))
+    return email
+
+
 class NewPasswordForm(SetPasswordForm):
     """Sets the password by the same act as the API, so that old tokens die here too."""
 

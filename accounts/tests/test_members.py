@@ -8,6 +8,7 @@ from accounts.models import Membership, RefreshToken, Role
 from accounts.signals import member_left
 from accounts.tests.factories import make_member, make_workspace
 from accounts.tests.threads import at_once
+from accounts.tests.times import with_times
 
 pytestmark = pytest.mark.django_db
 
@@ -58,14 +59,14 @@ def test_a_member_is_shown_with_who_they_are_and_how_they_do(member, agent, clie
     shown = client_of(agent).get(path_of(agent)).json()
 
     agent.user.refresh_from_db()
-    assert shown == {
+    assert with_times(shown) == {
         "id": agent.pk,
         "user_id": agent.user_id,
         "email": "agent@example.com",
         "username": "Agent",
         "role": "agent",
-        "last_activity": agent.user.last_activity.isoformat().replace("+00:00", "Z"),
-        "joined_at": agent.created_at.isoformat().replace("+00:00", "Z"),
+        "last_activity": agent.user.last_activity,
+        "joined_at": agent.created_at,
         "conversion_rate": 0.25,
         "activity_score": 7.5,
         "deals_closed": 3,
@@ -284,12 +285,12 @@ def test_a_user_sees_their_workspaces_with_their_role_in_each(member, stranger, 
 
     rows = api.get(WORKSPACES).json()["results"]
 
-    assert rows == [
+    assert [with_times(row) for row in rows] == [
         {
             "id": place.workspace_id,
             "name": place.workspace.name,
             "role": role,
-            "joined_at": place.created_at.isoformat().replace("+00:00", "Z"),
+            "joined_at": place.created_at,
         }
         for place, role in ((member, "admin"), (second, "manager"))
     ]

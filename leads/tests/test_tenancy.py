@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from accounts.models import Membership, RefreshToken
+from accounts.models import Invitation, Membership, RefreshToken
 from leads.models import Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
 from leads.tests.factories import make_lead
 from zevix.models import Event, IdempotentAnswer
@@ -24,6 +24,7 @@ TENANTS_TABLES = [
     IdempotentAnswer,
     Membership,
     RefreshToken,
+    Invitation,
 ]
 
 
@@ -54,6 +55,7 @@ def strangers_things(stranger, client_of):
         stranger.workspace, external_id=SECRET, company=SECRET, email=f"{SECRET}@x.example", tags=[SECRET], source=SECRET
     )  # fmt: skip
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
+    theirs.post("/api/v1/invitations", {"email": f"{SECRET}@x.example"})
     theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
     return lead
 
@@ -61,7 +63,12 @@ def strangers_things(stranger, client_of):
 @pytest.mark.parametrize(("method", "path"), operations(), ids=lambda value: value)
 def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strangers_things, method, path):
     before = rows_of(stranger.workspace)
-    filled = re.sub(r"\{\w+\}", str(strangers_things.pk), path)
+    ids = {
+        "member_id": stranger.pk,
+        "workspace_id": stranger.workspace_id,
+        "invitation_id": Invitation.objects.get().pk,
+    }
+    filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
         "lead_id": strangers_things.pk,
         "lead_ids": [strangers_things.pk, SECRET],

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from procrastinate.contrib.django import app as jobs
 
-from accounts.models import Membership, RefreshToken, Role, User, Workspace
+from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
 from billing.models import Plan, Subscription
 from leads.history import Author
@@ -27,6 +27,7 @@ TENANTS = {
     Workspace: "pk",
     Membership: "workspace",
     RefreshToken: "workspace",
+    Invitation: "workspace",
     Lead: "workspace",
     Usage: "workspace",
     Export: "workspace",
@@ -52,6 +53,7 @@ def strangers_things(client_of):
     Workspace.objects.filter(pk=stranger.workspace_id).update(name=SECRET)
     give_plan(stranger.workspace, 50)
     theirs = client_of(stranger)
+    theirs.post("/api/v1/invitations", {"email": f"{SECRET}@invited.example"})
     lead = make_lead(stranger.workspace, external_id=SECRET, company=SECRET, source=SECRET, assigned_user=stranger.user)
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
     table = CsvSource(io.BytesIO(f"company,email\n{SECRET},\n{SECRET},{SECRET}\n".encode()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from script.benchmarks import exports, imports, installation, pages, starts
+from script.benchmarks import changes, exports, imports, installation, lists, pages, starts
 from script.benchmarks.report import Row, as_json, table
 from script.benchmarks.server import Server
 
@@ -16,10 +16,18 @@ from script.benchmarks.server import Server
 _FIRST: dict[str, Callable[[], list[Row]]] = {"start": starts.measure}
 _SERVED: dict[str, Callable[[Server], list[Row]]] = {
     "page": pages.measure,
+    "filter": lists.measure_filters,
+    "search": lists.measure_searches,
+    "change": changes.measure,
     "export": exports.measure,
     "export-history": exports.measure_history,
 }
-_LAST: dict[str, Callable[[], list[Row]]] = {"import": imports.measure, "import-large": imports.measure_large}
+_LAST: dict[str, Callable[[], list[Row]]] = {
+    "import": imports.measure,
+    "import-update": imports.measure_update,
+    "undo": imports.measure_undo,
+    "import-large": imports.measure_large,
+}
 _JOBS = [*_FIRST, *_SERVED, *_LAST]
 
 

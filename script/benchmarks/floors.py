@@ -27,7 +27,7 @@ PAGE = 50
 _PAGE = f"""
     WITH found AS (
         SELECT {", ".join(Lead.COLUMNS)}, company AS practice_name, name AS owner_name, phone AS practice_phone
-        FROM leads_lead WHERE workspace_id = ANY(ARRAY[%(workspace)s]) AND id < %(before)s
+        FROM leads_lead WHERE workspace_id = ANY(ARRAY[%(workspace)s]) AND id < %(before)s AND {{narrowed}}
         ORDER BY workspace_id DESC, id DESC LIMIT {PAGE + 1}
     ), shown AS (
         SELECT * FROM found LIMIT {PAGE}
@@ -98,9 +98,18 @@ _EXPORT = f"""
 """
 
 
+_NARROWED = {
+    "status": "status = %(status)s",
+    "search": "search_vector @@ to_tsquery('simple', %(search)s || ':*')",
+}
+
+
 def thin_page(request: HttpRequest) -> HttpResponse:
     claims = _claims(request)
-    return _answer(_PAGE, {"workspace": claims["workspace"], "before": int(request.GET.get("before", 2**63 - 1))})
+    asked = {name: text for name, text in request.GET.items() if name in _NARROWED}
+    narrowed = " AND ".join(_NARROWED[name] for name in asked) or "true"
+    given = {"workspace": claims["workspace"], "before": int(request.GET.get("before", 2**63 - 1)), **asked}
+    return _answer(_PAGE.format(narrowed=narrowed), given)
 
 
 @csrf_exempt
@@ -150,7 +159,18 @@ class ModelSerializerPage(generics.ListAPIView):
         return Lead.objects.filter(workspace=self.request.workspace)
 
 
+class BareLead(generics.RetrieveUpdateAPIView):
+    request: SignedInRequest
+    authentication_classes = [AccessTokenAuthentication]
+    renderer_classes = [JSONRenderer]
+    serializer_class = PlainLeadSerializer
+
+    def get_queryset(self) -> Any:
+        return Lead.objects.filter(workspace=self.request.workspace)
+
+
 urlpatterns = [
+    path("floor/lead/<int:pk>", BareLead.as_view()),
     path("floor/page", thin_page),
     path("floor/export", thin_export),
     path("floor/model-serializer", ModelSerializerPage.as_view()),

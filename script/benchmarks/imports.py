@@ -63,6 +63,67 @@ def measure_large() -> list[Row]:
     return [Row("import-large", "COPY through staging", "s", rounds["project"], rounds["floor"], at_most=3)]
 
 
+def measure_update() -> list[Row]:
+    """The same rows once more, each with another phone number and another note, into the leads that they made."""
+    progress(f"import-update: {_ROWS:,} rows that change a lead each …")
+    url, first, changed = installation.small_database(), _file(_ROWS), _changed_file(_ROWS)
+
+    def update() -> float:
+        installation.empty_small_database()
+        _in_a_process("project", first, url)
+        return _in_a_process("again", changed, url)["seconds"]
+
+    def insert() -> float:
+        installation.empty_small_database()
+        return _in_a_process("project", first, url)["seconds"]
+
+    rounds = take_turns({"update": update, "insert": insert})
+    return [Row("import-update", "insert", "s", rounds["update"], rounds["insert"], at_most=3)]
+
+
+def measure_undo() -> list[Row]:
+    """The undo of an import that brought the rows, and of one that changed them, beside the import itself."""
+    progress(f"undo: an import of {_ROWS:,} rows …")
+    url, first, changed = installation.small_database(), _file(_ROWS), _changed_file(_ROWS)
+    imported: dict[str, list[float]] = {"created": [], "changed": []}
+
+    def created() -> float:
+        installation.empty_small_database()
+        imported["created"].append(_in_a_process("project", first, url)["seconds"])
+        return _in_a_process("undo", first, url)["seconds"]
+
+    def changed_ones() -> float:
+        installation.empty_small_database()
+        _in_a_process("project", first, url)
+        imported["changed"].append(_in_a_process("again", changed, url)["seconds"])
+        return _in_a_process("undo", changed, url)["seconds"]
+
+    rounds = take_turns({"created": created, "changed": changed_ones})
+    return [
+        Row("undo of new leads", "their import", "s", rounds["created"], imported["created"], at_most=1),
+        Row("undo of changes", "their import", "s", rounds["changed"], imported["changed"], at_most=1),
+    ]
+
+
+def _changed_file(rows: int) -> Path:
+    """The file once more, with other phone numbers and websites."""
+    path = installation.DATA_DIR / "changed" / f"{rows}.csv"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        with (
+            _file(rows).open(newline="", encoding="utf-8") as given,
+            unfinished.open("w", newline="", encoding="utf-8") as file,
+        ):
+            reader, writer = csv.DictReader(given), csv.writer(file)
+            writer.writerow(reader.fieldnames or [])
+            for number, row in enumerate(reader):
+                row |= {"practice_phone": f"(440) 555-{number % 10_000:04}", "website": f"https://new{number}.example"}
+                writer.writerow(row.values())
+        unfinished.rename(path)
+    return path
+
+
 def _file(rows: int) -> Path:
     """A CSV file like the demo's, of as many leads as wanted, each with keys of its own."""
     path = installation.DATA_DIR / f"{rows}.csv"
@@ -94,7 +155,7 @@ def _in_a_process(which: str, path: Path, url: str) -> dict[str, float]:
     environment = {**os.environ, "DATABASE_URL": url}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)
     figures: dict[str, float] = json.loads(done.stdout)
-    if figures["leads"] != int(path.stem):
+    if figures["leads"] not in ({int(path.stem)} if which != "undo" else {0, int(path.stem)}):
         raise RuntimeError(f"{which} made {figures['leads']} leads of {path}.")
     return figures
 
@@ -110,9 +171,13 @@ def main(which: str, path: Path) -> None:
 
     from leads.models import Lead
 
-    workspace = installation.passing_workspace().workspace
     connection.ensure_connection()
-    act: Callable[[Path, Workspace], None] = {"project": _import, "floor": _copy}[which]
+    fresh = which in ("project", "floor")
+    workspace = installation.passing_workspace().workspace if fresh else Lead.objects.earliest("id").workspace
+    acts: dict[str, Callable[[Path, Workspace], None]] = {
+        "project": _import, "floor": _copy, "again": _import, "undo": _undo,
+    }  # fmt: skip
+    act = acts[which]
     begun = time.perf_counter()
     act(path, workspace)
     seconds = time.perf_counter() - begun
@@ -125,6 +190,15 @@ def _import(path: Path, workspace: "Workspace") -> None:
 
     with path.open("rb") as file:
         importing.run(CsvSource(file), importing.Options(), workspace=workspace, file_name=path.name)
+
+
+def _undo(path: Path, workspace: "Workspace") -> None:
+    from leads import undoing
+    from leads.history import Author
+    from leads.models import ImportBatch
+
+    batch = ImportBatch.objects.for_workspace(workspace).latest("id")
+    undoing.finish(undoing.begin(f"import:{batch.pk}", workspace=workspace, by=Author("human")))
 
 
 _INSERT = """

@@ -22,7 +22,8 @@ DATA_DIR = ROOT / "var" / "bench"
 MANY = 1_000_000
 CATALOGUE = 120_000
 _SMALL, _SMALL_SIZE = 20, 1_000
-_LARGE_NAME, _PASSING = "Bench: large", "Bench: passing"
+_MIDDLING_SIZE = 10_000
+_LARGE_NAME, _MIDDLING_NAME, _PASSING = "Bench: large", "Bench: middling", "Bench: passing"
 _SMALL_DATABASE = "small"
 _PLAN_LEADS = 2_000_000_000
 
@@ -82,6 +83,13 @@ def large() -> "Membership":
     return Membership.objects.select_related("user", "workspace").get(workspace__name=_LARGE_NAME)
 
 
+def middling() -> "Membership":
+    """The member of the workspace of ten thousand leads."""
+    from accounts.models import Membership
+
+    return Membership.objects.select_related("user", "workspace").get(workspace__name=_MIDDLING_NAME)
+
+
 def passing_workspace() -> "Membership":
     """The member of a new, empty workspace, which `forget_passing_workspaces` deletes."""
     return _member(_PASSING)
@@ -99,6 +107,7 @@ def forget_passing_workspaces() -> None:
     from django.db import connection, transaction
 
     statements = [
+        f"DELETE FROM leads_leadversion WHERE workspace_id IN {_PASSED}",
         "DELETE FROM leads_lead WHERE workspace_id = %(large)s AND catalogue_lead_id IS NOT NULL",
         _EXPORTED,
         *(f"DELETE FROM {table} WHERE {column} IN {_PASSED}" for table, column in _tables_of_workspaces()),
@@ -113,7 +122,7 @@ def forget_passing_workspaces() -> None:
 
 def vacuum() -> None:
     """Clear away what the last job has left dead."""
-    for table in ("leads_lead", "leads_exportedlead", "zevix_event"):
+    for table in ("leads_lead", "leads_leadversion", "leads_uncomparedlead", "leads_exportedlead", "zevix_event"):
         _run(f"VACUUM {table}")
 
 
@@ -171,9 +180,11 @@ def _fill() -> None:
     invented.make_leads(Workspace.objects.catalogue().pk, CATALOGUE)
     _make_small_ones(_SMALL // 2)
     invented.make_leads(_member(_LARGE_NAME).workspace_id, MANY)
+    invented.make_leads(_member(_MIDDLING_NAME).workspace_id, _MIDDLING_SIZE)
     # later ones, too: the million must not be the table's end
     _make_small_ones(_SMALL // 2)
     invented.charge_for_all(large(), count=MANY, limit=_PLAN_LEADS)
+    _run("TRUNCATE leads_uncomparedlead")  # nobody asks for their twins
 
 
 def _make_small_ones(number: int) -> None:
@@ -197,7 +208,7 @@ def _member(name: str) -> "Membership":
 
 def _settle() -> None:
     """What autovacuum would do at some moment during the rounds is done now, and after each job."""
-    for table in ("leads_lead", "leads_exportedlead"):
+    for table in ("leads_lead", "leads_leadversion", "leads_exportedlead"):
         _run(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     _run("VACUUM (ANALYZE)")
 

@@ -19,8 +19,16 @@ def get(path: str, token: str) -> bytes:
 
 
 def post(path: str, token: str, body: bytes) -> bytes:
+    return _with_body("POST", path, token, body)
+
+
+def patch(path: str, token: str, body: bytes) -> bytes:
+    return _with_body("PATCH", path, token, body)
+
+
+def _with_body(method: str, path: str, token: str, body: bytes) -> bytes:
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -1,6 +1,10 @@
 """Jobs of leads: fetch, delegate, nothing else."""
 
-from leads import undoing
+from typing import Any
+
+from leads import duplicates, history, leaving, undoing, urgency
+from leads.distribution import distributing
+from leads.distribution.distributing import Run
 from leads.models import Undo
 from zevix import jobs
 
@@ -10,3 +14,51 @@ def go_on_undoing(undo_id: int) -> None:
     undo = Undo.objects.filter(pk=undo_id).first()
     if undo:
         undoing.finish(undo)
+
+
+@jobs.periodic(cron="* * * * *")
+@jobs.task(queue="leads", queueing_lock="compare-leads", lock="compare-leads")
+def compare_leads(timestamp: int) -> None:
+    for workspace_id in duplicates.waiting_workspaces():
+        duplicates.compare_all(workspace_id)
+
+
+_CHUNK = 5_000  # leads in a transaction
+
+
+@jobs.periodic(cron="7 * * * *")
+@jobs.task(queue="housekeeping", queueing_lock="mark-due-leads")
+def mark_due_leads(timestamp: int) -> None:
+    while urgency.mark_due(_CHUNK) == _CHUNK:
+        pass
+
+
+@jobs.periodic(cron="37 3 * * *")
+@jobs.task(queue="housekeeping", queueing_lock="empty-bins")
+def empty_bins(timestamp: int) -> None:
+    while history.empty_bins(_CHUNK) == _CHUNK:
+        pass
+
+
+@jobs.task(queue="distribution", retry=jobs.BACKOFF)
+def distribute(run: dict[str, Any]) -> None:
+    distributing.carry_on(Run(**run))
+
+
+# just after the hour: at midnight (UTC) a new day's capacities begin
+@jobs.periodic(cron="1 * * * *")
+@jobs.task(queue="distribution", queueing_lock="distribute-waiting-leads")
+def distribute_waiting_leads(timestamp: int) -> None:
+    distributing.retry_everywhere()
+
+
+@jobs.task(queue="leads", retry=jobs.BACKOFF)
+def release_leads(user_id: int, workspace_id: int) -> None:
+    leaving.release(user_id, workspace_id)
+
+
+@jobs.task(queue="imports", retry=jobs.BACKOFF)  # with a lock of the workspace
+def run_import(batch_id: int) -> None:
+    batch = ImportBatch.objects.filter(pk=batch_id).first()
+    if batch:  # else the workspace is gone
+        queueing.work(batch)

@@ -265,7 +265,7 @@ class Invitation(models.Model):
         return f"{self.email} · {self.workspace}"
 
     @property
-    def state(self) -> str:
+    def status(self) -> str:
         """``open``, ``expired``, ``accepted`` or ``revoked``."""
         if self.accepted_at:
             return "accepted"

@@ -18,7 +18,7 @@ from accounts.forms import in_small_letters
 from accounts.models import Invitation, User, Workspace
 from zevix.admin_site import TenantAdmin, is_operator
 
-_STATES = {
+_STATUSES = {
     "open": _("Open"),
     "expired": _("Expired"),
     "accepted": _("Accepted"),
@@ -43,11 +43,11 @@ class InvitationForm(forms.ModelForm):
         return cleaned
 
 
-class StateFilter(DropdownFilter):
-    title, parameter_name = _("state"), "state"
+class StatusFilter(DropdownFilter):
+    title, parameter_name = _("status"), "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(_STATES.items())
+        return list(_STATUSES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> QuerySet[Invitation]:
         match self.value():
@@ -68,12 +68,12 @@ class InvitationAdmin(TenantAdmin):
 
     icon = "mail"
     form = InvitationForm
-    list_display = ["email", "workspace", "coloured_role", "coloured_state", "invited_by", "created_at", "expires_at"]
-    list_filter = [("role", ChoicesDropdownFilter), StateFilter]
+    list_display = ["email", "workspace", "coloured_role", "coloured_status", "invited_by", "created_at", "expires_at"]
+    list_filter = [("role", ChoicesDropdownFilter), StatusFilter]
     list_select_related = ["workspace", "invited_by"]
     search_fields = ["email", "invited_by__email"]
     autocomplete_fields = ["workspace"]
-    readonly_fields = ["coloured_state", "inviter", "created_at", "expires_at", "accepted_at", "revoked_at"]
+    readonly_fields = ["coloured_status", "inviter", "created_at", "expires_at", "accepted_at", "revoked_at"]
     ordering = ["-id"]
     actions = ["resend", "revoke"]
 
@@ -83,11 +83,11 @@ class InvitationAdmin(TenantAdmin):
     coloured_role = MembershipAdmin.coloured_role
 
     @display(
-        description=_("state"),
+        description=_("status"),
         label={"open": "info", "expired": "warning", "accepted": "success", "revoked": "danger"},
     )
-    def coloured_state(self, invitation: Invitation) -> tuple[str, Any]:
-        return invitation.state, _STATES[invitation.state]
+    def coloured_status(self, invitation: Invitation) -> tuple[str, Any]:
+        return invitation.status, _STATUSES[invitation.status]
 
     @display(description=_("invited by"))
     def inviter(self, invitation: Invitation) -> Any:

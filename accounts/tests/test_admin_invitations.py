@@ -131,7 +131,7 @@ def test_nobody_changes_or_deletes_an_invitation_by_hand(operator, member, in_ad
     assert [answer.status_code for answer in answers] == [403, 403]
 
 
-def test_invitations_are_found_by_their_state_and_by_words(member, in_admin):
+def test_invitations_are_found_by_their_status_and_by_words(member, in_admin):
     now = timezone.now()
     changes = {
         "open": {},
@@ -139,17 +139,17 @@ def test_invitations_are_found_by_their_state_and_by_words(member, in_admin):
         "accepted": {"accepted_at": now},
         "revoked": {"revoked_at": now},
     }
-    for state, fields in changes.items():
-        Invitation.objects.filter(pk=invite(member, f"{state}@example.com").pk).update(**fields)
+    for status, fields in changes.items():
+        Invitation.objects.filter(pk=invite(member, f"{status}@example.com").pk).update(**fields)
     browser = in_admin(member.user)
 
-    found = {state: browser.get(LIST, {"state": state}).context["cl"].result_list for state in changes}
+    found = {status: browser.get(LIST, {"status": status}).context["cl"].result_list for status in changes}
     named = browser.get(LIST, {"q": "revoked@"}).context["cl"].result_list
 
-    assert {state: [row.email for row in rows] for state, rows in found.items()} == {
-        state: [f"{state}@example.com"] for state in changes
+    assert {status: [row.email for row in rows] for status, rows in found.items()} == {
+        status: [f"{status}@example.com"] for status in changes
     }
-    assert {row.state for rows in found.values() for row in rows} == set(changes)
+    assert {row.status for rows in found.values() for row in rows} == set(changes)
     assert [row.email for row in named] == ["revoked@example.com"]
 
 

@@ -63,7 +63,7 @@ def test_somebody_new_gets_an_account_and_is_signed_in(member, invitation, token
     assert anonymous.post("/api/auth/refresh", {"refresh_token": given["refresh_token"]}).status_code == 200
     assert anonymous.post("/api/auth/login", {"username": "eve", "password": PASSWORD}).status_code == 200
     invitation.refresh_from_db()
-    assert invitation.state == "accepted"
+    assert invitation.status == "accepted"
 
 
 def test_without_a_username_it_is_the_address(token, anonymous):

@@ -1,135 +1,172 @@
 """Front doors of the imports."""
 
-import hashlib
-import io
 from typing import Any
 
-import orjson
 from django.conf import settings
+from django.http import StreamingHttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import Workspace
 from accounts.requests import SignedInRequest
 from leads.history import Author
-from leads.imports import importing
-from leads.imports.importing import Options
-from leads.imports.matching import KEYS
-from leads.imports.reading import CsvSource, ObjectSource, Source
-from leads.models import ImportBatch
+from leads.import_serializers import (
+    ImportOptions,
+    ImportPage,
+    ImportResult,
+    ImportSerializer,
+    PreviewSerializer,
+    QueuedImport,
+)
+from leads.imports import importing, previewing, queueing, rejected
+from leads.imports.reading import Incoming
+from leads.models import ImportBatch, Undo
 from zevix.api.idempotency import Idempotent, hash_request
-from zevix.api.json import JSONParser
-from zevix.api.serializers import RequestSerializer
-from zevix.api.uploads import CsvParser, TakesUploads, Upload
-from zevix.errors import Malformed
+from zevix.api.pages import page
+from zevix.api.uploads import (
+    CsvParser,
+    FormParser,
+    JsonFileParser,
+    TakesUploads,
+    TsvParser,
+    Upload,
+    WorkbookParser,
+)
+from zevix.errors import NotFound, ValidationFailed
+from zevix.json_rows import json_row
+
+_FORM = ImportOptions()
+_BODIES: dict[str, Any] = {
+    CsvParser.media_type: OpenApiTypes.BINARY,
+    TsvParser.media_type: OpenApiTypes.BINARY,
+    WorkbookParser.media_type: OpenApiTypes.BINARY,
+    FormParser.media_type: {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}} | {name: {"type": "string"} for name in _FORM.fields},
+    },
+    JsonFileParser.media_type: {
+        "oneOf": [
+            {"type": "object", "required": ["csv"], "properties": {"csv": {"type": "string"}}},
+            {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        ]
+    },
+}  # fmt: skip
+_IMPORT_ROW = json_row(
+    ImportBatch,
+    ["id", "status", "progress", "failure", "file_name", "mode", "user_id", "total_rows", "created_count", "updated_count",
+     "unchanged_count", "skipped_count", "error_count", "needs_action_count", "without_last_contact_count", "ai_analysis",
+     "created_at", "finished_at"],
+)  # fmt: skip
+_PAGING = [
+    OpenApiParameter("limit", int, description="1–500, default 50"),
+    OpenApiParameter("cursor", str),
+    OpenApiParameter("count", bool, description="`true` adds `count`"),
+]
 
 
-class ImportOptions(RequestSerializer):
-    """How to import; in the query. An unknown option is an error: ``dryrun`` would else import."""
+class TakesTables(TakesUploads, APIView):
+    """A view whose body is a table of any kind, in a form or bare."""
 
-    mapping = serializers.CharField(required=False, help_text='JSON: {"column": "field"}; "" leaves a column out')
-    mode = serializers.ChoiceField(choices=ImportBatch.Mode.choices, default=ImportBatch.Mode.UPSERT)
-    match_on = serializers.CharField(required=False, help_text="external_id, email, npi; several apart by commas")
-    dry_run = serializers.BooleanField(default=False)
-    delimiter = serializers.CharField(required=False, trim_whitespace=False)
-    encoding = serializers.CharField(required=False)
-
-    def validate_mapping(self, written: str) -> dict[str, str]:
-        try:
-            mapping = orjson.loads(written)
-        except orjson.JSONDecodeError:
-            mapping = None
-        if not isinstance(mapping, dict) or not all(isinstance(field, str) for field in mapping.values()):
-            raise serializers.ValidationError(_("A JSON object of columns and fields."))
-        return mapping
-
-    def validate_match_on(self, written: str) -> list[str]:
-        keys = [key.strip() for key in written.split(",") if key.strip()]
-        if not keys or not set(keys) <= set(KEYS):
-            raise serializers.ValidationError(_("One or more of: {choices}.").format(choices=", ".join(KEYS)))
-        return keys
-
-    @property
-    def options(self) -> Options:
-        given = {name: value for name, value in self.validated_data.items() if name not in {"delimiter", "encoding"}}
-        return Options(**given)
-
-
-class RejectedRowSerializer(serializers.Serializer):
-    row = serializers.IntegerField(help_text="The line in the file, the header being 1")
-    field = serializers.CharField()
-    message = serializers.CharField()
-
-
-class ImportResult(serializers.Serializer):
-    """What came of an import; ``errors`` are the first 1,000."""
-
-    total_rows = serializers.IntegerField()
-    imported_count = serializers.IntegerField()
-    created_count = serializers.IntegerField()
-    updated_count = serializers.IntegerField()
-    unchanged_count = serializers.IntegerField()
-    skipped_count = serializers.IntegerField()
-    error_count = serializers.IntegerField()
-    needs_action_count = serializers.IntegerField()
-    without_last_contact_count = serializers.IntegerField()
-    errors = RejectedRowSerializer(many=True, source="rejected")  # type: ignore[assignment]  # REST framework has an attribute of that name
-    import_batch_id = serializers.IntegerField(source="pk", allow_null=True)
-    ai_analysis = serializers.ChoiceField(choices=ImportBatch.Analysis.choices)
-
-
-class ImportLeads(TakesUploads, Idempotent, APIView):
-    parser_classes = [CsvParser, JSONParser]
+    parser_classes = [CsvParser, TsvParser, WorkbookParser, FormParser, JsonFileParser]
 
     @property
     def max_body(self) -> int:  # type: ignore[override]
         return settings.IMPORT_MAX_BYTES
 
-    @extend_schema(
-        parameters=[ImportOptions],
-        request={
-            "text/csv": OpenApiTypes.BINARY,
-            "application/json": {
-                "oneOf": [
-                    {"type": "object", "required": ["csv"], "properties": {"csv": {"type": "string"}}},
-                    {"type": "array", "items": {"type": "object", "additionalProperties": True}},
-                ]
-            },
-        },
-        responses=ImportResult,
-    )
-    def post(self, request: SignedInRequest) -> Response:
-        """Import leads from CSV or a JSON array of objects. One bad row never stops the others."""
-        wanted = ImportOptions(data=request.query_params.dict())
+    def taken(self, request: Request) -> tuple[Incoming, ImportOptions]:
+        """The file, and the checked options."""
+        upload: Any = request.data
+        if not isinstance(upload, Upload):
+            raise ValidationFailed(fields={"file": [_("Send one file.")]})
+        wanted = ImportOptions(data=request.query_params.dict() | upload.options)
         wanted.is_valid(raise_exception=True)
-        source = _source(request.data, wanted.validated_data)
+        # the media type of a bare body says what a name would
+        name = upload.name or ("leads.tsv" if upload.media_type == TsvParser.media_type else "")
+        return Incoming(upload.file, name, upload.media_type == JsonFileParser.media_type, **wanted.reading), wanted
+
+
+class Imports(Idempotent, TakesTables):
+    @extend_schema(parameters=_PAGING, responses=ImportPage)
+    def get(self, request: SignedInRequest) -> Response:
+        """The workspace's imports, newest first."""
+        return Response(page(_imports(request.workspace), request, row=_IMPORT_ROW, ordering=["-id"]))
+
+    @extend_schema(parameters=[ImportOptions], request=_BODIES, responses={200: ImportResult, 202: QueuedImport})
+    def post(self, request: SignedInRequest) -> Response:
+        """Import leads from CSV, TSV, an Excel workbook or a JSON array of objects. One bad row never stops the others.
+
+        Above 20,000 rows a worker does it, and the answer is 202.
+        """
+        incoming, wanted = self.taken(request)
+        table = incoming.table()
+        if queueing.is_long(table):
+            queued = queueing.queue(incoming, table, wanted.options, by=request.membership)
+            return Response(QueuedImport(queued).data, status=status.HTTP_202_ACCEPTED)
         batch = importing.run(
-            source, wanted.options, workspace=request.workspace, by=Author.of(request.membership, "import")
-        )
+            table, wanted.options, workspace=request.workspace, by=Author.of(request.membership, "import"), file_name=incoming.name
+        )  # fmt: skip
         return Response(ImportResult(batch).data)
 
     def fingerprint(self, request: Request) -> bytes:
-        data = request.data
-        return hash_request(request, data.digest if isinstance(data, Upload) else _digest(data))
+        upload: Any = request.data
+        if not isinstance(upload, Upload):
+            return hash_request(request, b"")
+        beside = repr((upload.name, sorted(upload.options.items()))) if upload.name else ""
+        return hash_request(request, upload.digest + beside.encode())
 
 
-def _digest(data: Any) -> bytes:
-    try:
-        return hashlib.sha256(orjson.dumps(data)).digest()
-    except TypeError:  # nested deeper than orjson writes
-        raise Malformed
+class ImportLeads(Imports):
+    """The older path; it takes imports, and lists none."""
+
+    http_method_names = ["post", "options"]
 
 
-def _source(data: Any, options: dict[str, Any]) -> Source:
-    given = {name: options.get(name, "") for name in ("encoding", "delimiter")}
-    if isinstance(data, Upload):
-        return CsvSource(data.file, **given)
-    if isinstance(data, list):
-        return ObjectSource(data)
-    if isinstance(data, dict) and data.keys() == {"csv"} and isinstance(data["csv"], str):
-        return CsvSource(io.BytesIO(data["csv"].encode()), **given | {"encoding": "utf-8"})
-    raise serializers.ValidationError({"csv": [_("Send CSV text under `csv`, or an array of objects.")]})
+class PreviewImport(TakesTables):
+    @extend_schema(parameters=[ImportOptions], request=_BODIES, responses=PreviewSerializer)
+    def post(self, request: SignedInRequest) -> Response:
+        """What an import of the first 100 rows would do, and what is made of the columns. Nothing is written."""
+        incoming, wanted = self.taken(request)
+        seen = previewing.preview(
+            incoming.table(), wanted.options, workspace=request.workspace, by=Author.of(request.membership, "import")
+        )
+        return Response(PreviewSerializer(seen).data)
+
+
+class OneImport(APIView):
+    @extend_schema(responses=ImportSerializer)
+    def get(self, request: SignedInRequest, number: int) -> Response:
+        """How far an import is, what came of it, and its first 1,000 errors."""
+        batch = _import(request.workspace, number)
+        batch.rejected = list(batch.row_errors.defer("cells")[: importing.SHOWN_ERRORS])
+        undo = Undo.objects.for_workspace(request.workspace).filter(act=f"import:{batch.pk}").first()
+        return Response(ImportSerializer(batch, context={"undo": undo}).data)
+
+
+class RejectedRows(APIView):
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY})
+    def get(self, request: SignedInRequest, number: int) -> StreamingHttpResponse:
+        """All rejected rows as CSV, with line and reasons in front: to be mended, and imported as it is."""
+        batch = _import(request.workspace, number)
+        return StreamingHttpResponse(
+            rejected.lines(batch),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="import-{batch.pk}-errors.csv"'},
+        )
+
+
+def _imports(workspace: Workspace) -> Any:
+    return ImportBatch.objects.for_workspace(workspace)
+
+
+def _import(workspace: Workspace, number: int) -> ImportBatch:
+    """Raises NotFound."""
+    batch = _imports(workspace).select_related("user").filter(pk=number).first()
+    if batch is None:
+        raise NotFound
+    return batch

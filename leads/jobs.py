@@ -5,7 +5,8 @@ from typing import Any
 from leads import duplicates, history, leaving, undoing, urgency
 from leads.distribution import distributing
 from leads.distribution.distributing import Run
-from leads.models import Undo
+from leads.imports import queueing
+from leads.models import ImportBatch, Undo
 from zevix import jobs
 
 

@@ -5,7 +5,7 @@ Each cleaner takes what was written and returns what is kept, or raises ValueErr
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +16,8 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from leads.models import DisgType, LeadStatus
+from leads.moments import moment
+from leads.numbers import Ambiguous, number
 
 Cleaner = Callable[[Any], Any]
 
@@ -178,11 +180,18 @@ def entity_type(value: Any) -> str:
     return _ENTITIES.get(found, found)
 
 
-def score(value: Any) -> int:
-    found = re.fullmatch(r"([0-9]{1,3})(?:\.0+)?", _short(value))  # 85.0: programs write whole numbers so, too
-    if not found or int(found[1]) > 100:
-        raise ValueError(_("A whole number from 0 to 100."))
-    return int(found[1])
+def score(value: Any, locale: str = "") -> int:
+    """0 to 100; programs write whole numbers as 85.0, too."""
+    sentence = _("A whole number from 0 to 100.")
+    try:
+        found = number(value, locale)
+    except Ambiguous:
+        raise
+    except ValueError:
+        raise ValueError(sentence)
+    if not 0 <= found <= 100 or found != int(found):
+        raise ValueError(sentence)
+    return int(found)
 
 
 _YES = {"true", "yes", "y", "1", "ja", "j", "x", "wahr"}
@@ -224,50 +233,6 @@ def _split(written: str, separators: str) -> list[str]:
     return [written]
 
 
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
-_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
-
-
-def moment(value: Any) -> datetime:
-    """A time in UTC: ISO 8601, ``20.11.2024`` or ``11/20/2024``, with or without the time of day.
-
-    ``03/04/2024`` could be either of two days and is refused.
-    """
-    found = _short(value)
-    try:
-        return _moment(found)
-    except (ValueError, OverflowError) as error:
-        if isinstance(error, Ambiguous):
-            raise
-        raise ValueError(_("No date: write it as 2024-11-20."))
-
-
-class Ambiguous(ValueError):
-    pass
-
-
-def _moment(found: str) -> datetime:
-    if _ISO_DATE.match(found):
-        iso = datetime.fromisoformat(found)
-        return iso.replace(tzinfo=UTC) if iso.tzinfo is None else iso.astimezone(UTC)
-    if dotted := _DOTTED.fullmatch(found):
-        day, month, year, *clock = dotted.groups()
-        return _utc(year, month, day, clock)
-    if slashed := _SLASHED.fullmatch(found):
-        first, second, year, *clock = slashed.groups()
-        if int(first) <= 12 and int(second) <= 12 and int(first) != int(second):
-            raise Ambiguous(_("The day and the month can't be told apart: write it as 2024-11-20."))
-        month, day = (second, first) if int(first) > 12 else (first, second)
-        return _utc(year, month, day, clock)
-    raise ValueError(found)
-
-
-def _utc(year: str, month: str, day: str, clock: list[str | None]) -> datetime:
-    hours, minutes, seconds = (int(part or 0) for part in clock)
-    return datetime.combine(date(int(year), int(month), int(day)), time(hours, minutes, seconds), tzinfo=UTC)
-
-
 _MAX_CUSTOM, _MAX_DEPTH, _TOO_LARGE = 65_536, 32, 2**63  # bytes, levels, the first number beyond 64 bits
 
 
@@ -278,8 +243,8 @@ def custom_fields(value: Any) -> bytes:
     """
     if not isinstance(value, dict):
         raise ValueError(_("A JSON object."))
-    for number in _numbers(value):
-        if abs(number) >= _TOO_LARGE:
+    for found in _numbers(value):
+        if abs(found) >= _TOO_LARGE:
             raise ValueError(_("A number in it is too large."))
     written = orjson.dumps(value)
     if len(written) > _MAX_CUSTOM:
@@ -334,6 +299,18 @@ CLEANERS: dict[str, Cleaner] = {
     "tags": listed(";|\n,"),
     "source": text(100),
 }
+
+
+def cleaners(locale: str = "") -> dict[str, Cleaner]:
+    """`CLEANERS`, with dates and numbers as they are written in a locale (one of `numbers.LOCALES`)."""
+    if not locale:
+        return CLEANERS
+    return CLEANERS | {
+        "score": partial(score, locale=locale),
+        "next_action_at": partial(moment, locale=locale),
+        "last_contact": partial(moment, locale=locale),
+    }
+
 
 ALIASES = {"practice_name": "company", "owner_name": "name", "practice_phone": "phone"}
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from leads.imports.headings import JOINTS, PREFIXES, Mapping
-from leads.imports.reading import Record
-from leads.values import CLEANERS, IDENTIFYING, LISTS, YES_OR_NO, custom_fields, normalized_phone, zip_code
+from leads.imports.reading import Record, Unreadable
+from leads.values import IDENTIFYING, LISTS, YES_OR_NO, cleaners, custom_fields, normalized_phone, zip_code
 
 # what files write where they mean: nothing
 _NOTHING = {"", "-", "–", "—", "<unavail>", "n/a", "#n/a", "null", "k. a.", "k.a."}
@@ -23,15 +23,19 @@ class Problem:
 
 
 class Checker:
-    """Turns records into rows for staging: a value for each of ``columns``, None where the file says nothing."""
+    """Turns records into rows for staging: a value for each of ``columns``, None where the file says nothing.
 
-    def __init__(self, mapping: Mapping) -> None:
+    Dates and numbers are read as ``locale`` writes them; without one, what could be two is an error.
+    """
+
+    def __init__(self, mapping: Mapping, locale: str = "") -> None:
         self.fields = list(mapping.columns)
         self.columns = [*self.fields, *(["phone_normalized"] if "phone" in self.fields else [])]
         if mapping.extra:
             self.columns.append("extra")
         self._extra = mapping.extra
-        self._readers = [(field, _reader(field, found), CLEANERS[field]) for field, found in mapping.columns.items()]
+        clean = cleaners(locale)
+        self._readers = [(field, _reader(field, found), clean[field]) for field, found in mapping.columns.items()]
 
     def check(self, record: Record) -> tuple[list[Any], list[Problem]]:
         """The row's values in the order of ``columns``, and what is wrong with it; one or the other is empty."""
@@ -71,11 +75,13 @@ class Checker:
 
     def _custom_fields(self, cells: list[Any]) -> str | None:
         """The columns that are no fields, as a JSON object; None where they say nothing."""
-        said = {
-            name: value
-            for index, name in self._extra
-            if (value := cells[index]) not in (None, "") and not (isinstance(value, str) and _is_nothing(value))
-        }
+        said = {}
+        for index, name in self._extra:
+            value = cells[index]
+            if isinstance(value, Unreadable):
+                raise ValueError(f"{name}: {value.reason}")
+            if value not in (None, "") and not (isinstance(value, str) and _is_nothing(value)):
+                said[name] = value
         return custom_fields(said).decode() if said else None
 
 
@@ -101,6 +107,8 @@ def _reader(field: str, found: list[tuple[int, int]]) -> Callable[[list[Any]], A
 
 def _content(cell: Any, field: str = "") -> Any:
     """A cell's content: text trimmed, None for nothing; of JSON's other values those that ``field`` may hold."""
+    if isinstance(cell, Unreadable):
+        raise ValueError(cell.reason)
     if isinstance(cell, str):
         trimmed = cell.strip()
         return None if trimmed.lower() in _NOTHING else trimmed

@@ -98,8 +98,9 @@ _FIRST_NAME, _LAST_NAME = 0, 2  # parts of the name
 _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
-def _normal(heading: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "", heading.casefold().translate(_PLAIN))
+def normal(heading: str) -> str:
+    """The heading's letters and digits, so that capitals, blanks and signs don't matter; where it has none of ours, as it is."""
+    return re.sub(r"[^0-9a-z]+", "", heading.casefold().translate(_PLAIN)) or heading.strip()
 
 
 def _known() -> dict[str, tuple[str, int]]:
@@ -108,9 +109,9 @@ def _known() -> dict[str, tuple[str, int]]:
     for field, headings in _HEADINGS.items():
         wholes = [heading for heading in headings if isinstance(heading, str)]
         parts = [heading for heading in headings if isinstance(heading, tuple)]
-        known |= {_normal(heading): (field, part) for part, names in enumerate(parts) for heading in names}
-        known |= {_normal(heading): (field, _WHOLE) for heading in wholes}
-        known.setdefault(_normal(field), (field, _WHOLE))
+        known |= {normal(heading): (field, part) for part, names in enumerate(parts) for heading in names}
+        known |= {normal(heading): (field, _WHOLE) for heading in wholes}
+        known.setdefault(normal(field), (field, _WHOLE))
     return known
 
 
@@ -135,7 +136,7 @@ class Mapping:
 
 def recognised(header: Sequence[str]) -> int:
     """How many of the headings are known."""
-    return sum(_normal(heading) in _KNOWN for heading in header)
+    return sum(normal(heading) in _KNOWN for heading in header)
 
 
 def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping:
@@ -162,7 +163,7 @@ def _recognise(header: Sequence[str], given: dict[str, str]) -> dict[tuple[str, 
     """(field, part) → column; of two that are the same, the one named exactly as the field, else the first."""
     found: dict[tuple[str, int], int] = {}
     for index, heading in enumerate(header):
-        place = _KNOWN.get(_normal(heading))
+        place = _KNOWN.get(normal(heading))
         if place and heading not in given and (place not in found or heading == place[0] != header[found[place]]):
             found[place] = index
     if ("name", _FIRST_NAME) in found and ("name", _LAST_NAME) not in found and ("name", _WHOLE) in found:

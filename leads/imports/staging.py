@@ -44,9 +44,8 @@ class Stage:
     """The temporary table of one import. The steps are called in their order; each is a statement or two.
 
     ``row`` is the line, ``leader`` the row that it is collapsed into (itself, mostly), ``lead_id`` the lead that it updates, and
-    ``fate`` why it goes no further: ``torn`` (its keys name more than one lead), ``taken`` (its external id is another lead's), ``foreign`` (an
-    agent brings it, and the lead is not theirs),
-    ``skipped`` (the mode does not want it), ``collapsed``.
+    ``fate`` why it goes no further: ``torn`` (its keys name more than one lead), ``taken`` (its external id is another lead's),
+    ``foreign`` (an agent brings it, and the lead is not theirs), ``skipped`` (the mode does not want it), ``collapsed``.
     """
 
     def __init__(
@@ -80,13 +79,17 @@ class Stage:
             for row, values in rows:
                 copy.write_row((row, row, *values))
 
-    def apply(self) -> dict[int, str]:
-        """Write the staged rows; returns the lines that can't be, each with its fate: ``torn``, ``taken`` or ``foreign``."""
-        # two imports of one workspace at once would not see each other's new leads, and make twins
-        sql.run(
-            "SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))",
-            [self.batch.workspace_id],
-        )
+    def settle(self, *, alone: bool) -> dict[int, str]:
+        """Tell what each row will do, and write nothing; returns the lines that are refused: ``torn``, ``taken`` or ``foreign``.
+
+        ``alone`` waits for other imports of the workspace, and makes them wait for the end of the transaction.
+        """
+        if alone:
+            # two imports of one workspace at once would not see each other's new leads, and make twins
+            sql.run(
+                "SELECT pg_advisory_xact_lock(hashtextextended('leads.import:' || %s, 0))",
+                [self.batch.workspace_id],
+            )
         known = ["row", "leader", "lead_id", "fate", *(matching.COLUMNS[key] for key in self.keys)]
         sql.run(f"ANALYZE leads_stage ({', '.join(known)})")
         matching.lead_rows_of_one_file(self.keys)
@@ -95,9 +98,12 @@ class Stage:
         self._refuse_taken_external_ids()
         self._refuse_leads_of_others()
         self._collapse()
+        return dict(sql.rows("SELECT row, fate FROM leads_stage WHERE fate IN ('torn', 'taken', 'foreign')"))
+
+    def write(self) -> None:
+        """Do it."""
         self._update()
         self._insert()
-        return dict(sql.rows("SELECT row, fate FROM leads_stage WHERE fate IN ('torn', 'taken', 'foreign')"))
 
     def _choose(self) -> None:
         """What the mode does not want is skipped."""
@@ -150,9 +156,36 @@ class Stage:
         """)
         self.counts.skipped += sql.run("UPDATE leads_stage SET fate = 'collapsed' WHERE fate IS NULL AND leader <> row")
 
+    def plan(self) -> list[tuple[int, int, str | None, int | None, dict[str, Any], dict[str, Any]]]:
+        """Of each settled row: line, leader, fate, lead; and the lead's values before (None for a new one) and after."""
+        after = self._updated() | _consequences(self.columns)
+        new = self._created()
+
+        def written(values: dict[str, str]) -> str:
+            pairs = ", ".join(f"'{column}', {value}" for column, value in values.items())
+            return f"jsonb_build_object({pairs})"
+
+        return sql.rows(f"""
+            SELECT s.row, s.leader, s.fate, s.lead_id, {written({column: f"l.{column}" for column in after})},
+                   CASE WHEN s.lead_id IS NULL THEN {written(new)} ELSE {written(after)} END
+            FROM leads_stage AS s LEFT JOIN leads_lead AS l ON l.id = s.lead_id ORDER BY s.row
+        """)
+
+    def _updated(self) -> dict[str, str]:
+        """A blank cell erases nothing."""
+        return {column: _merged(column) for column in self.columns}
+
+    def _created(self) -> dict[str, str]:
+        values = {column: f"coalesce(s.{column}, {_default(column)})" for column in self.columns}
+        values.setdefault("source", "'import'")
+        status, contact = (f"s.{name}" if name in self.columns else "NULL" for name in ("status", "last_contact"))
+        rule = f"leads_needs_action({status}, {contact})"
+        values["needs_action"] = f"coalesce(s.needs_action, {rule})" if "needs_action" in self.columns else rule
+        return values
+
     def _update(self) -> None:
-        """Change what differs; a blank cell erases nothing."""
-        new = {column: _merged(column) for column in self.columns}
+        """Change what differs."""
+        new = self._updated()
         differs = f"({', '.join(f'l.{c}' for c in new)}) IS DISTINCT FROM ({', '.join(new.values())})"
         new |= _consequences(self.columns)
         assignments = ", ".join(f"{column} = {value}" for column, value in new.items())
@@ -176,11 +209,7 @@ class Stage:
         self.counts.without_last_contact += silent
 
     def _insert(self) -> None:
-        values = {column: f"coalesce(s.{column}, {_default(column)})" for column in self.columns}
-        values.setdefault("source", "'import'")
-        status, contact = (f"s.{name}" if name in self.columns else "NULL" for name in ("status", "last_contact"))
-        rule = f"leads_needs_action({status}, {contact})"
-        values["needs_action"] = f"coalesce(s.needs_action, {rule})" if "needs_action" in self.columns else rule
+        values = self._created()
         ((created, needing, silent),) = sql.rows(
             f"""
             WITH created AS (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leads.errors import NotACsv
+from leads.errors import UnreadableFile
 from leads.imports import headings, importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
@@ -119,7 +119,7 @@ def test_a_stray_quotation_mark_spoils_its_row_alone():
     source = read('name,city\n"Ann" Lee,York\nBob,5" pipe\n"Cid",Rome\n')
 
     assert [(record.row, record.cells, bool(record.problem)) for record in source.records()] == [
-        (2, [], True),
+        (2, ['"Ann" Lee', "York"], True),
         (3, ["Bob", '5" pipe'], False),
         (4, ["Cid", "Rome"], False),
     ]
@@ -128,7 +128,7 @@ def test_a_stray_quotation_mark_spoils_its_row_alone():
 def test_a_quotation_mark_that_is_never_closed_is_named_with_its_row():
     source = read('name,city\nAnn,York\n"Bob,Rome\nCid,Oslo\n')
 
-    with pytest.raises(NotACsv, match="opened in row 3 is never closed"):
+    with pytest.raises(UnreadableFile, match="opened in row 3 is never closed"):
         list(source.records())
 
 
@@ -139,14 +139,22 @@ def test_a_file_can_be_read_more_than_once_and_stays_open():
     assert not source.file.closed
 
 
-def test_progress_is_told_in_bytes_of_the_file():
-    seen = []
-    body = b"name\n" + b"Ann\n" * 12_000
+def test_how_much_has_been_read_is_told_while_reading():
+    source = read("name\n" + "Ann\n" * 12_000)
 
-    list(CsvSource(io.BytesIO(body), progress=seen.append).records())
+    seen = [source.fraction for _record in source.records()]
 
-    assert seen == sorted(seen) and seen[-1] == len(body)
-    assert len(seen) == 3
+    assert seen == sorted(seen)
+    assert 0 < seen[0] < 0.5 < seen[9_000] < seen[-1] == 1
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("hint", ["sep=;", "SEP=;", '"sep=;"'])
+def test_excels_hint_of_the_delimiter_is_obeyed_and_no_line(hint, newline):
+    source = read(newline.join([hint, "name,a;b", "Ann;x,y"]))
+
+    assert (source.delimiter, source.header) == (";", ["name,a", "b"])
+    assert cells(source) == [(2, ["Ann", "x,y"])]
 
 
 # Headings -----------------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """What a lead's fields may hold, and in which form."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
-from leads.values import CLEANERS, email, moment, normalized_phone, zip_code
+from leads.moments import moment
+from leads.numbers import LOCALES, Ambiguous, number
+from leads.values import CLEANERS, cleaners, email, normalized_phone, zip_code
 
 
 def refusal(field, written):
@@ -138,24 +140,133 @@ def test_zip_codes_are_touched_in_the_us_alone(written, state, country, form):
         ("2024-11-20T10:30:00+05:30", datetime(2024, 11, 20, 5, 0, tzinfo=UTC)),
         ("20.11.2024 14:30", datetime(2024, 11, 20, 14, 30, tzinfo=UTC)),
         ("11/20/2024, 14:30:05", datetime(2024, 11, 20, 14, 30, 5, tzinfo=UTC)),
+        ("11/20/2024 2:30 PM", datetime(2024, 11, 20, 14, 30, tzinfo=UTC)),
+        ("11/20/2024 12:05 a.m.", datetime(2024, 11, 20, 0, 5, tzinfo=UTC)),
+        ("20.11.2024 14:30 Uhr", datetime(2024, 11, 20, 14, 30, tzinfo=UTC)),
+        ("2024-11-20t10:30:00z", datetime(2024, 11, 20, 10, 30, tzinfo=UTC)),
+        ("2024/11/20", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("2024.11.20", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20-11-2024", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20.11.24", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20. 11. 2024", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("1.2.69", datetime(1969, 2, 1, tzinfo=UTC)),
+        ("1.2.68", datetime(2068, 2, 1, tzinfo=UTC)),
+        ("11/20/24", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20. November 2024", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("3. März 2024", datetime(2024, 3, 3, tzinfo=UTC)),
+        ("03. MÄR. 2024, 08:15", datetime(2024, 3, 3, 8, 15, tzinfo=UTC)),
+        ("1. Mai 24", datetime(2024, 5, 1, tzinfo=UTC)),
+        ("31. Dez. 2024", datetime(2024, 12, 31, tzinfo=UTC)),
+        ("Nov 20, 2024", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("November 20th 2024 2:30pm", datetime(2024, 11, 20, 14, 30, tzinfo=UTC)),
+        ("20 November 2024", datetime(2024, 11, 20, tzinfo=UTC)),
+        ("20-Nov-24", datetime(2024, 11, 20, tzinfo=UTC)),
     ],
 )
-def test_dates_are_read_in_three_ways_and_kept_in_utc(written, at):
+def test_dates_are_read_as_people_write_them_and_kept_in_utc(written, at):
     assert moment(written) == at
 
 
-@pytest.mark.parametrize("written", ["03/04/2024", "12/1/2024"])
+@pytest.mark.parametrize("written", ["03/04/2024", "12/1/2024", "3/4/24", "03-04-2024"])
 def test_a_date_that_could_be_two_days_is_refused(written):
     assert refusal("last_contact", written) == "The day and the month can't be told apart: write it as 2024-11-20."
 
 
 @pytest.mark.parametrize(
     "written",
-    ["9999-99-99", "0000-01-01", "99999-01-01", "31.02.2024", "13/13/2024", "20.11.24", "20241120", "45616", "tomorrow",
+    ["9999-99-99", "0000-01-01", "99999-01-01", "31.02.2024", "13/13/2024", "20-11-24", "20. Smarch 2024", "0. Mai 2024", "13:00 PM", "1.2.2024 13:00 PM", "Mai 2024", "20241120", "45616", "tomorrow",
      "2024-11-20T25:00", "2024-11-20 at noon", "0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00", "١٢"],
 )  # fmt: skip
 def test_what_is_no_date_is_refused(written):
     assert refusal("last_contact", written) == "No date: write it as 2024-11-20."
+
+
+@pytest.mark.parametrize(
+    ("locale", "written", "month", "day"),
+    [
+        ("de", "03/04/2024", 4, 3),
+        ("en-GB", "03/04/24", 4, 3),
+        ("en-US", "03/04/2024", 3, 4),
+        ("en-US", "3-4-2024 2:30 PM", 3, 4),
+        ("en-US", "03.04.2024", 4, 3),
+    ],
+)
+def test_a_locale_tells_the_day_from_the_month(locale, written, month, day):
+    assert moment(written, locale).date() == date(2024, month, day)
+
+
+@pytest.mark.parametrize(
+    ("locale", "written"), [("en-US", "20/11/2024"), ("de", "11/20/2024"), ("en-GB", "11/20/2024")]
+)
+def test_a_date_that_is_none_in_the_locale_given_is_refused(locale, written):
+    with pytest.raises(ValueError, match="No date"):
+        moment(written, locale)
+
+
+NUMBERS = {
+    "85": 85,
+    "85,0": 85,
+    "85.50": 85.5,
+    "-3,5": -3.5,
+    "+7": 7,
+    "0,125": 0.125,
+    "1234.567": 1234.567,
+    "1.234,56": 1234.56,
+    "1,234.56": 1234.56,
+    "1.234.567": 1234567,
+    "1,234,567.00": 1234567,
+    "1'234.5": 1234.5,
+    "1 234,5": 1234.5,
+    "1\u00a0234\u202f567": None,
+    "1.2.3": None,
+    "1,23,456": None,
+    "1.234.567.8": None,
+    "1,234,567,8": None,
+    "12e5": None,
+    "٥": None,
+    "": None,
+    "9" * 41: None,
+}
+
+
+@pytest.mark.parametrize(("written", "value"), NUMBERS.items())
+def test_a_number_that_can_be_read_in_one_way_needs_no_locale(written, value):
+    if value is None:
+        with pytest.raises(ValueError, match="This is no number"):
+            number(written)
+    else:
+        assert (number(written), type(number(written))) == (value, type(value))
+
+
+@pytest.mark.parametrize("written", ["1,234", "1.234", "12.000", "-123,456"])
+def test_a_number_that_could_be_two_needs_a_locale(written):
+    with pytest.raises(Ambiguous):
+        number(written)
+
+    readings = {locale: number(written, locale) for locale in LOCALES}
+    as_thousands, as_decimal = int(written.replace(",", "").replace(".", "")), float(written.replace(",", "."))
+    german, english = (as_decimal, as_thousands) if "," in written else (as_thousands, as_decimal)
+    assert readings == {"de": german, "en-US": english, "en-GB": english}
+
+
+@pytest.mark.parametrize(
+    ("locale", "written"), [("de", "85.5"), ("en-US", "85,5"), ("de", "1,234.56"), ("en-GB", "1.234,56")]
+)
+def test_a_number_of_another_locale_is_refused(locale, written):
+    with pytest.raises(ValueError, match="This is no number"):
+        number(written, locale)
+
+
+def test_a_locale_is_for_dates_and_numbers_alone():
+    german = cleaners("de")
+
+    assert (german["score"]("85,0"), german["last_contact"]("03/04/2024")) == (85, datetime(2024, 4, 3, tzinfo=UTC))
+    assert german.keys() == CLEANERS.keys() == cleaners().keys()
+    assert {field for field in german if german[field] is not CLEANERS[field]} == {
+        "score",
+        "last_contact",
+        "next_action_at",
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,6 +284,7 @@ def test_what_is_no_date_is_refused(written):
         ("score", "0", 0),
         ("score", 100, 100),
         ("score", "85.0", 85),
+        ("score", "85,0", 85),
         ("ein", "123456789", "12-3456789"),
         ("ein", "12-3456789", "12-3456789"),
         ("npi", 1750675054, "1750675054"),

@@ -76,7 +76,8 @@ def _read(header: str) -> str:
 
 
 def hash_request(request: Request, body_digest: bytes) -> bytes:
-    asked = f"{request.method} {request.get_full_path()} {request.content_type}".encode()
+    kind = (request.content_type or "").partition(";")[0]  # a form's boundary is another each time
+    asked = f"{request.method} {request.get_full_path()} {kind}".encode()
     return hashlib.sha256(asked + b"\n" + body_digest).digest()
 
 

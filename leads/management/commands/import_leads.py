@@ -1,11 +1,8 @@
 """``manage.py import_leads FILE… --workspace W | --catalogue``"""
 
-import csv
 import json
 import sys
-from argparse import ArgumentParser
-from itertools import groupby
-from operator import attrgetter
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +10,18 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from accounts.models import Workspace
-from leads.imports import importing
+from leads.imports import importing, rejected
 from leads.imports.importing import Options
-from leads.imports.reading import CsvSource
+from leads.imports.matching import KEYS
+from leads.imports.queueing import sentences
+from leads.imports.reading import Incoming
 from leads.models import ImportBatch
+from leads.numbers import LOCALES
 from zevix.errors import Refusal
 
 
 class Command(BaseCommand):
-    help = "Import leads from CSV files into a workspace or the catalogue. May be repeated: what is there is updated."
+    help = "Import leads from CSV, TSV, Excel or JSON files into a workspace or the catalogue. May be repeated: what is there is updated."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -32,46 +32,49 @@ class Command(BaseCommand):
         target.add_argument("--catalogue", action="store_true", help="The operator's own stock of leads.")
         parser.add_argument(
             "--mapping",
-            default="{}",
-            help='Columns and their fields, as JSON: \'{"Telefon 2": "owner_phone"}\'',
+            type=_mapping,
+            help='Columns and their fields, as JSON: \'{"Telefon 2": "owner_phone"}\'; by default those given last for such a file.',
         )
         parser.add_argument("--mode", choices=ImportBatch.Mode.values, default=ImportBatch.Mode.UPSERT)
+        parser.add_argument(
+            "--match-on", type=_keys, default=KEYS, help="external_id, email, npi; several apart by commas."
+        )
+        parser.add_argument("--locale", choices=LOCALES, default="", help="How dates and numbers are written.")
         parser.add_argument("--delimiter", default="")
         parser.add_argument("--encoding", default="")
+        parser.add_argument("--sheet", default="", help="Of a workbook; by default the first that is not hidden.")
         parser.add_argument("--dry-run", action="store_true", help="Check and count, and write nothing.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         workspace = Workspace.objects.catalogue() if options["catalogue"] else _workspace(options["workspace"])
-        wanted = Options(mapping=_mapping(options["mapping"]), mode=options["mode"], dry_run=options["dry_run"])
-        rejected = 0
+        wanted = Options(**{name: options[name] for name in ("mapping", "mode", "match_on", "locale", "dry_run")})
+        count = 0
         for path in options["files"]:
             try:
-                rejected += self._import(path, wanted, workspace, options)
+                count += self._import(path, wanted, workspace, options)
             except OSError as error:
                 raise CommandError(f"{path}: {error.strerror}")
             except Refusal as refusal:
-                raise CommandError(f"{path}: {_sentences(refusal)}")
-        if rejected:
+                raise CommandError(f"{path}: {sentences(refusal)}")
+        if count:
             sys.exit(1)
 
     def _import(self, path: Path, wanted: Options, workspace: Workspace, options: dict[str, Any]) -> int:
         with (
             path.open("rb") as file,
             tqdm(
-                total=path.stat().st_size,
-                unit="B",
-                unit_scale=True,
-                desc=path.name,
-                disable=None,
-                leave=False,
+                total=100, desc=path.name, disable=None, leave=False,
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}",
             ) as bar,
-        ):
+        ):  # fmt: skip
 
-            def progress(position: int) -> None:
-                bar.update(max(position - bar.n, 0))
+            def progress(percent: int) -> None:
+                bar.update(max(percent - bar.n, 0))
 
-            source = CsvSource(file, encoding=options["encoding"], delimiter=options["delimiter"], progress=progress)
-            batch = importing.run(source, wanted, workspace=workspace, file_name=path.name)
+            reading = {name: options[name] for name in ("encoding", "delimiter", "sheet")}
+            table = Incoming(file, path.name, **reading).table()
+            batch = importing.run(table, wanted, workspace=workspace, file_name=path.name, progress=progress)
+            progress(100)
             bar.refresh()
         self._report(path, batch, wanted)
         return batch.error_count
@@ -116,24 +119,19 @@ def _mapping(written: str) -> dict[str, str]:
     try:
         mapping = json.loads(written)
     except json.JSONDecodeError as error:
-        raise CommandError(f"--mapping is no JSON: {error}")
+        raise ArgumentTypeError(f"This is no JSON: {error}")
     if not isinstance(mapping, dict) or not all(isinstance(field, str) for field in mapping.values()):
-        raise CommandError("--mapping is no JSON object of columns and fields.")
+        raise ArgumentTypeError("This is no JSON object of columns and fields.")
     return mapping
 
 
-def _sentences(refusal: Refusal) -> str:
-    fields = [f"{name}: {sentence}" for name, said in (refusal.fields or {}).items() for sentence in said]
-    return " ".join([str(refusal), *fields])
+def _keys(written: str) -> list[str]:
+    keys = [key.strip() for key in written.split(",") if key.strip()]
+    if not keys or not set(keys) <= set(KEYS):
+        raise ArgumentTypeError(f"One or more of: {', '.join(KEYS)}.")
+    return keys
 
 
 def _write_errors(path: Path, batch: ImportBatch) -> None:
-    """The rejected rows, each once and as it stood in the file, with line and reasons in front."""
-    problems = batch.row_errors.order_by("row", "id").iterator(chunk_size=2000)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "error", *batch.header])
-        for row, several in groupby(problems, key=attrgetter("row")):
-            found = list(several)
-            reasons = [f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in found]
-            writer.writerow([row, " ".join(reasons), *found[0].cells])
+        file.writelines(rejected.lines(batch))

@@ -1,0 +1,1 @@
+"""Distribution: who gets which lead, and why."""

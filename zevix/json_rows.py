@@ -6,8 +6,13 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 
-def json_row(model: type[models.Model], columns: Sequence[str], aliases: dict[str, str] | None = None) -> RawSQL:
-    """An expression for ``.values_list()``: the row's columns (and ``aliases`` → column) as a JSON object, in text.
+def json_row(
+    model: type[models.Model],
+    columns: Sequence[str],
+    aliases: dict[str, str] | None = None,
+    computed: dict[str, str] | None = None,
+) -> RawSQL:
+    """An expression for ``.values_list()``: the row's columns (and ``aliases`` → column, ``computed`` → SQL) as a JSON object, in text.
 
     Times are written by `moment`.
     """
@@ -19,7 +24,8 @@ def json_row(model: type[models.Model], columns: Sequence[str], aliases: dict[st
         return moment(value) if column in times else value
 
     named = {column: column for column in columns} | (aliases or {})
-    selected = ", ".join(f'{written(column)} AS "{name}"' for name, column in named.items())
+    values = {name: written(column) for name, column in named.items()} | (computed or {})
+    selected = ", ".join(f'{value} AS "{name}"' for name, value in values.items())
     sql = f"SELECT row_to_json(r)::text FROM (SELECT {selected}) AS r"
     return RawSQL(sql, [], output_field=models.TextField())
 

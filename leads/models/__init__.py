@@ -13,11 +13,13 @@ from leads.models.history import BulkChange, KeptLead, LeadVersion, Undo
 from leads.models.imports import ImportBatch, ImportPiece, RejectedRow, RememberedMapping
 from leads.models.lead import LEAD_ROW, DisgType, EmailStatus, Lead, LeadQuerySet, LeadStatus, NeedsAction
 from leads.models.merging import DuplicatePair, Merge, MergedLead, UncomparedLead
-from leads.models.work import Activity, CustomField, SavedView
+from leads.models.work import ACTIVITY_ROW, Activity, ActivityQuerySet, CustomField, SavedView
 
 __all__ = [
+    "ACTIVITY_ROW",
     "LEAD_ROW",
     "Activity",
+    "ActivityQuerySet",
     "Assignment",
     "Availability",
     "BulkChange",

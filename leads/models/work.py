@@ -1,16 +1,28 @@
 """What people do with leads, and how they look at them."""
 
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, Workspace
 from leads.models.lead import Lead
+from zevix.json_rows import json_row
 from zevix.tenancy import TenantQuerySet
+
+
+class ActivityQuerySet(TenantQuerySet["Activity"]):
+    def open(self) -> Self:
+        """Tasks that are still to be done."""
+        return self.filter(type=Activity.Type.TASK, done_at=None)
+
+    def of_present_leads(self) -> Self:
+        """Those of leads that are not in the bin."""
+        return self.filter(Exists(Lead.objects.filter(pk=OuterRef("lead"))))
 
 
 class Activity(models.Model):
@@ -41,7 +53,7 @@ class Activity(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
-    objects: ClassVar[Any] = TenantQuerySet.as_manager()
+    objects: ClassVar[Any] = ActivityQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("activity")
@@ -53,8 +65,8 @@ class Activity(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["workspace", "lead", "id"], name="leads_activities_of_a_lead"),
-            models.Index(fields=["lead"], name="leads_activities_by_lead"),
+            models.Index(fields=["workspace", "id"], name="leads_activities_page"),
+            models.Index(fields=["lead", "id"], name="leads_activities_by_lead"),
             models.Index(
                 fields=["workspace", "due_at", "id"],
                 condition=Q(type="task", done_at__isnull=True),
@@ -63,7 +75,31 @@ class Activity(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_type_display()}: {self.text[:60]}"
+        return f"{self.get_type_display()}: {self.headline[:60]}"
+
+    @property
+    def headline(self) -> str:
+        """The first line of the text."""
+        return next(iter(self.text.strip().splitlines()), "").strip()
+
+    @property
+    def contacted_at(self) -> datetime | None:
+        """When somebody was in contact by it; None for what is no contact."""
+        return self.done_at if self.type in self.CONTACTS else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a task that is still to be done."""
+        return self.type == self.Type.TASK and self.done_at is None
+
+
+ACTIVITY_ROW = json_row(
+    Activity,
+    ("id", "lead_id", "type", "text", "due_at", "done_at", "created_at", "updated_at"),
+    computed={
+        "user": "(SELECT json_build_object('id', u.id, 'email', u.email) FROM accounts_user AS u WHERE u.id = leads_activity.user_id)"
+    },
+)
 
 
 class SavedView(models.Model):

@@ -11,6 +11,7 @@ from orjson import Fragment
 
 from accounts.models import Workspace
 from leads import history, status_changes, urgency
+from leads.distribution import distributing
 from leads.errors import ExternalIdTaken, LeadChanged, LeadSold, NotYourLead
 from leads.history import Author
 from leads.models import LEAD_ROW, ExportedLead, Lead, LeadQuerySet, NeedsAction
@@ -28,6 +29,8 @@ def create(fields: dict[str, Any], *, workspace: Workspace, by: Author) -> int:
     with history.written_by(by), _external_id_free():
         lead = Lead.objects.create(workspace=workspace, **complete)
     events.record(workspace.pk, "lead.created", {"id": lead.pk, "source": complete["source"]})
+    if lead.assigned_user_id is None:
+        distributing.arrived(lead.pk, workspace=workspace, by=by)
     return lead.pk
 
 
@@ -52,8 +55,7 @@ def update(
     wanted = _with_whole_extra(lead, changes)
     new = {name: value for name, value in wanted.items() if getattr(lead, name) != value}
     if new:
-        if "status" in new:
-            status_changes.record([lead.pk], new["status"], by=by)
+        status_changes.record([lead.pk], new, by=by)
         with history.written_by(by, act), _external_id_free() if "external_id" in new else nullcontext():
             Lead.objects.filter(pk=lead.pk).update(**new | _consequences(lead, new, changes))
         _tell_of_change(lead, new)
@@ -67,8 +69,7 @@ def update_all(leads: LeadQuerySet, changes: dict[str, Any], *, by: Author, act:
     follows: dict[str, Any] = {}
     if "status" in changes and "needs_action" not in changes:
         follows["needs_action"] = urgency.needed(Value(changes["status"]), F("last_contact"))
-    if "status" in changes:
-        status_changes.record(places, changes["status"], by=by)
+    status_changes.record(places, changes, by=by)
     with history.written_by(by, act):
         Lead.objects.filter(pk__in=places).update(**changes, **follows)
     for workspace_id, count in Counter(places.values()).items():
@@ -84,14 +85,19 @@ def delete(leads: LeadQuerySet, *, by: Author, act: str = "") -> int:
     """
     chosen = Lead.objects.filter(pk__in=leads.order_by().values("pk"))
     places = dict(chosen.order_by("pk").select_for_update().values_list("pk", "workspace"))
-    sold = ExportedLead.objects.filter(lead__in=Lead.objects.in_catalogue().filter(pk__in=places))
-    if count := sold.values("lead").distinct().count():
-        raise LeadSold(count=count)
+    refuse_sold(Lead.objects.filter(pk__in=places))
     with history.written_by(by, act):
         Lead.objects.filter(pk__in=places).delete()
     for workspace_id, count in Counter(places.values()).items():
         events.record(workspace_id, "lead.deleted", {"id": min(places)} if len(places) == 1 else {"count": count})
     return len(places)
+
+
+def refuse_sold(leads: LeadQuerySet) -> None:
+    """Raises LeadSold where some of the leads are the catalogue's, and were exported."""
+    sold = ExportedLead.objects.filter(lead__in=leads.in_catalogue().order_by().values("pk"))
+    if count := sold.values("lead").distinct().count():
+        raise LeadSold(count=count)
 
 
 @transaction.atomic
@@ -113,6 +119,7 @@ def restore(lead_id: int, number: int, *, workspace: Workspace | int, by: Author
     if "assigned_user_id" in new and not lead.workspace.memberships.filter(user=new["assigned_user_id"]).exists():
         new["assigned_user_id"] = None  # whoever left gets nothing back
     if new:
+        status_changes.record([lead.pk], new, by=by)
         with history.written_by(by, f"restore:{number}"), _external_id_free():
             Lead.objects.filter(pk=lead.pk).update(**new)
         _tell_of_change(lead, new)

@@ -34,12 +34,8 @@ def most_urgent_first(leads: LeadQuerySet) -> LeadQuerySet:
 # A moment that has passed raises the flag once: where the flag was up at any time since, somebody has taken it down again.
 _MARK = """
     WITH passed (lead_id, moment) AS (
-        SELECT id, last_contact + interval '30 days' FROM leads_lead
-        WHERE NOT needs_action AND status NOT IN ('WON', 'LOST')
-          AND last_contact < now() - interval '30 days' AND last_contact + interval '30 days' >= created_at
-        UNION ALL
-        SELECT id, next_action_at FROM leads_lead
-        WHERE NOT needs_action AND status NOT IN ('WON', 'LOST') AND next_action_at BETWEEN created_at AND now()
+        SELECT id, moment FROM leads_lead, LATERAL (VALUES (last_contact + interval '30 days'), (next_action_at)) AS t (moment)
+        WHERE NOT needs_action AND status NOT IN ('WON', 'LOST') AND moment BETWEEN created_at AND now()
         UNION ALL
         SELECT lead_id, due_at FROM leads_activity WHERE type = 'task' AND done_at IS NULL AND due_at <= now()
     ), due AS (

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from leads import embed_views, import_views, lead_views, undo_views, views
+from leads import (
+    activity_views,
+    distribution_views,
+    embed_views,
+    import_views,
+    lead_views,
+    merge_views,
+    undo_views,
+    urgency_views,
+    views,
+)
 
 urlpatterns = [
     path("zevix/login", embed_views.Login.as_view()),
@@ -18,6 +28,24 @@ urlpatterns = [
     path("api/v1/bin/restore", lead_views.RestoreFromBin.as_view()),
     path("api/v1/imports/<int:number>/undo", undo_views.UndoImport.as_view()),
     path("api/v1/leads/bulk/<int:number>/undo", undo_views.UndoBulkChange.as_view()),
+    path("api/v1/leads/<int:lead_id>/activities", activity_views.LeadActivities.as_view()),
+    path("api/v1/activities", activity_views.Activities.as_view()),
+    path("api/v1/activities/<int:activity_id>", activity_views.OneActivity.as_view()),
+    path("leads/needs-action", urgency_views.LeadsNeedingAction.as_view()),
+    path("api/v1/leads/<int:lead_id>/why", distribution_views.Why.as_view()),
+    path("api/v1/leads/distribute", distribution_views.Distribute.as_view()),
+    path("api/v1/leads/waiting", distribution_views.WaitingLeads.as_view()),
+    path("api/v1/distribution-rules", distribution_views.DistributionRules.as_view()),
+    path("api/v1/distribution-rules/<int:rule_id>", distribution_views.OneDistributionRule.as_view()),
+    path("api/v1/availabilities", distribution_views.Availabilities.as_view()),
+    path("api/v1/availabilities/<int:user_id>", distribution_views.OneAvailability.as_view()),
+    path("api/v1/leads/duplicates", merge_views.Duplicates.as_view()),
+    path("api/v1/leads/duplicates/<int:pair_id>/dismiss", merge_views.DismissPair.as_view()),
+    path("api/v1/leads/duplicates/<int:pair_id>/reopen", merge_views.ReopenPair.as_view()),
+    path("api/v1/leads/merge", merge_views.MergeLeads.as_view()),
+    path("api/v1/merges", merge_views.Merges.as_view()),
+    path("api/v1/merges/<int:merge_id>", merge_views.OneMerge.as_view()),
+    path("api/v1/merges/<int:merge_id>/undo", merge_views.UndoMerge.as_view()),
     path("import/leads", import_views.ImportLeads.as_view()),
     path("api/v1/imports", import_views.Imports.as_view()),
     path("api/v1/imports/preview", import_views.PreviewImport.as_view()),

@@ -33,13 +33,11 @@ def _of(table: str, columns: tuple[str, ...]) -> str:
 # members who have left are as good as none
 _MEMBERS = f"""
     coalesce((
-        SELECT json_agg(one ORDER BY one.place) FROM (
-            SELECT m.id AS place, m.user_id, person.email, m.weight, {_of("m", _TERRITORY)}
-            FROM leads_rulemember AS m
-            JOIN accounts_membership AS seat ON seat.user_id = m.user_id AND seat.workspace_id = leads_distributionrule.workspace_id
-            JOIN accounts_user AS person ON person.id = m.user_id
-            WHERE m.rule_id = leads_distributionrule.id
-        ) AS one
+        SELECT json_agg(shown ORDER BY m.id) FROM leads_rulemember AS m
+        JOIN accounts_membership AS seat ON seat.user_id = m.user_id AND seat.workspace_id = leads_distributionrule.workspace_id
+        JOIN accounts_user AS person ON person.id = m.user_id
+        CROSS JOIN LATERAL (SELECT m.user_id, person.email, m.weight, {_of("m", _TERRITORY)}) AS shown
+        WHERE m.rule_id = leads_distributionrule.id
     ), '[]'::json) AS members
 """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from leads.models import DistributionRule
@@ -29,48 +30,54 @@ class Arrival:
     def of(
         cls, id: int, owner_id: int | None, state: str, zip_code: str, specialties: Sequence[str], tags: Sequence[str]
     ) -> "Arrival":
-        return cls(id, owner_id, state.casefold(), zip_code.casefold(), _folded(specialties), _folded(tags))
+        small = [frozenset(map(str.casefold, texts)) for texts in (specialties, tags)]
+        return cls(id, owner_id, state.casefold(), zip_code.casefold(), *small)
+
+
+Texts = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Territory:
-    """Which leads are meant, in small letters: a place (a state or the beginning of a ZIP code), a specialty, a tag; each where given."""
+    """Which leads are meant: a place (a state or the beginning of a ZIP code), a specialty, a tag; each where given.
 
-    states: frozenset[str]
-    zip_prefixes: tuple[str, ...]
-    specialties: frozenset[str]
-    tags: frozenset[str]
+    Each text stands in small letters with the way in which it was written.
+    """
+
+    states: Texts
+    zip_prefixes: Texts
+    specialties: Texts
+    tags: Texts
 
     @classmethod
-    def of(
-        cls, states: Sequence[str], zip_prefixes: Sequence[str], specialties: Sequence[str], tags: Sequence[str]
-    ) -> "Territory":
-        return cls(_folded(states), tuple(sorted(_folded(zip_prefixes))), _folded(specialties), _folded(tags))
+    def of(cls, *named: Sequence[str]) -> "Territory":
+        """``named`` as the fields have it."""
+        return cls(*({text.casefold(): text for text in texts} for texts in named))
+
+    @cached_property
+    def _beginnings(self) -> tuple[str, ...]:
+        return tuple(self.zip_prefixes)
 
     def has(self, lead: Arrival) -> bool:
         return (
             (
                 not (self.states or self.zip_prefixes)
                 or lead.state in self.states
-                or lead.zip_code.startswith(self.zip_prefixes)
+                or lead.zip_code.startswith(self._beginnings)
             )
-            and (not self.specialties or not self.specialties.isdisjoint(lead.specialties))
-            and (not self.tags or not self.tags.isdisjoint(lead.tags))
+            and (not self.specialties or not self.specialties.keys().isdisjoint(lead.specialties))
+            and (not self.tags or not self.tags.keys().isdisjoint(lead.tags))
         )
 
     def matches(self, lead: Arrival) -> dict[str, list[str]]:
-        """What of the lead is named here, by field."""
+        """What of the lead is named here, by field, as it is written here."""
         named = {
-            "state": [lead.state] if lead.state in self.states else [],
-            "zip_code": [prefix for prefix in self.zip_prefixes if lead.zip_code.startswith(prefix)],
-            "specialties": sorted(self.specialties & lead.specialties),
-            "tags": sorted(self.tags & lead.tags),
+            "state": [text for state, text in self.states.items() if state == lead.state],
+            "zip_code": [text for prefix, text in self.zip_prefixes.items() if lead.zip_code.startswith(prefix)],
+            "specialties": [text for specialty, text in self.specialties.items() if specialty in lead.specialties],
+            "tags": [text for tag, text in self.tags.items() if tag in lead.tags],
         }
         return {name: found for name, found in named.items() if found}
-
-
-def _folded(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(text.casefold() for text in texts)
 
 
 @dataclass

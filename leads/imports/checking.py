@@ -1,12 +1,13 @@
 """From the cells of a record to a lead's values, each checked."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from leads.imports.headings import JOINTS, PREFIXES, Mapping
+from leads.imports.headings import JOINTS, PREFIXES, SPLIT, Mapping
 from leads.imports.reading import Record, Unreadable
 from leads.values import IDENTIFYING, LISTS, YES_OR_NO, cleaners, custom_fields, normalized_phone, zip_code
 
@@ -91,8 +92,10 @@ def _is_nothing(written: str) -> bool:
 
 def _reader(field: str, found: list[tuple[int, int]]) -> Callable[[list[Any]], Any]:
     """How a field is read from a row's cells: None where they say nothing, ValueError for what no such field can hold."""
-    if len(found) == 1 and (field, found[0][1]) not in PREFIXES:
-        only = found[0][0]
+    only, part = found[0]
+    if part == SPLIT:
+        return lambda cells: _of_two(_content(cells[only]), field)
+    if len(found) == 1 and (field, part) not in PREFIXES:
         return lambda cells: _content(cells[only], field)
     joint = JOINTS.get(field, " ")
 
@@ -103,6 +106,18 @@ def _reader(field: str, found: list[tuple[int, int]]) -> Callable[[list[Any]], A
         return joint.join(PREFIXES.get((field, part), "") + str(value) for part, value in parts)
 
     return joined
+
+
+_ZIP_CODE_IN_FRONT = re.compile(r"((?:[A-Z]{1,2}-)?[0-9][0-9-]{3,9})[ ,]+(.+)")
+
+
+def _of_two(content: Any, field: str) -> str | None:
+    """The ZIP code or the city of “01067 Dresden”. What has no code in front is the city."""
+    if content is None:
+        return None
+    found = _ZIP_CODE_IN_FRONT.fullmatch(str(content))
+    zip_code, city = found.groups() if found else (None, str(content))
+    return zip_code if field == "zip_code" else city
 
 
 def _content(cell: Any, field: str = "") -> Any:

@@ -12,6 +12,7 @@ from accounts.models import Workspace
 from accounts.tests.factories import make_workspace
 from leads.models import ImportBatch, Lead
 from leads.tests.factories import make_lead
+from leads.tests.workbooks import workbook
 from zevix.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +71,7 @@ def test_rejected_rows_are_named_written_beside_the_file_and_exit_with_1(run):
         "leads.csv:4: It does not tell who the lead is.\n"
         "All 2 rejected rows: leads.csv.errors.csv\n",
     )
-    assert Path("leads.csv.errors.csv").read_text(encoding="utf-8") == (
+    assert Path("leads.csv.errors.csv").read_text(encoding="utf-8-sig") == (
         "row,error,name,email,Room\n"
         "3,email: This is no e-mail address.,Bob,nowhere,2\n"
         "4,It does not tell who the lead is.,,,3\n"
@@ -82,7 +83,7 @@ def test_a_row_with_two_errors_stands_once_among_the_rejected(run):
 
     run("leads.csv")
 
-    assert Path("leads.csv.errors.csv").read_text(encoding="utf-8") == (
+    assert Path("leads.csv.errors.csv").read_text(encoding="utf-8-sig") == (
         "row,error,name,email,npi\n2,email: This is no e-mail address. npi: An NPI has ten digits.,Bob,nowhere,12\n"
     )
 
@@ -129,6 +130,57 @@ def test_mapping_mode_delimiter_and_encoding_are_options(run, member):
     assert (status, names()) == (0, ["Änn"])
     assert "(0 created, 1 updated, of these 0 unchanged; 1 skipped, 0 rejected)" in out
     assert Lead.objects.get().extra == {}
+
+
+def test_the_list_of_rejected_rows_is_imported_as_it_is_once_it_is_mended(run):
+    write("leads.csv", "name;email;phone;Room\nBob;nowhere;+49 30 123456;=1+1\nCid;;;'-x\n;;;3\n")
+    run("leads.csv")
+
+    errors = Path("leads.csv.errors.csv")
+    text = errors.read_text(encoding="utf-8-sig")
+    errors.write_text(
+        "\ufeff" + text.replace("nowhere", "bob@practice.example").replace(";;;3", "Dan;;;3"), encoding="utf-8"
+    )
+    ended = run("leads.csv.errors.csv")
+
+    assert ended[0] == 0
+    assert "'+49 30 123456;'=1+1" in text
+    assert list(Lead.objects.order_by("id").values_list("name", "email", "phone", "extra")) == [
+        ("Cid", "", "", {"Room": "'-x"}),
+        ("Bob", "bob@practice.example", "+49 30 123456", {"Room": "=1+1"}),
+        ("Dan", "", "", {"Room": "3"}),
+    ]
+
+
+def test_workbooks_tsv_and_json_are_imported_as_well(run):
+    Path("a.xlsx").write_bytes(workbook(First=[["name"], ["Ann"]], Second=[["name"], ["Anna"]]))
+    write("b.tsv", "name\tcity, state\nBob\tYork\n")
+    write("c.json", '[{"name": "Cid"}]')
+
+    run("a.xlsx", "b.tsv", "c.json", "--sheet", "Second")
+
+    assert names() == ["Anna", "Bob", "Cid"]
+
+
+def test_a_locale_and_the_keys_to_match_on_are_options(run, member):
+    make_lead(member.workspace, external_id="1", email="ann@practice.example")
+    write("leads.csv", 'external_id,email,last_contact,score\n2,ann@practice.example,03/04/2024,"85,0"\n')
+
+    run("leads.csv", "--locale", "de", "--match-on", "email")
+
+    assert [(lead.external_id, f"{lead.last_contact:%d.%m.}", lead.score) for lead in Lead.objects.all()] == [
+        ("2", "03.04.", 85)
+    ]
+
+
+def test_a_mapping_is_remembered_for_the_next_file_with_these_columns(run):
+    write("a.csv", "Wer,Rest\nAnn,1\n")
+    write("b.csv", "rest,wer\n2,Bob\n")
+
+    run("a.csv", "--mapping", '{"Wer": "name", "Rest": ""}')
+    run("b.csv")
+
+    assert list(Lead.objects.order_by("id").values_list("name", "extra")) == [("Ann", {}), ("Bob", {})]
 
 
 def test_several_files_are_imported_one_after_the_other(run):
@@ -195,8 +247,11 @@ def test_a_name_of_several_workspaces_is_an_error(run):
         ("empty.csv", [], "empty.csv: The file can't be read: there is no header in its first line."),
         ("binary.csv", [], "binary.csv: The file can't be read: it is a binary file."),
         ("other.csv", [], "other.csv: None of the columns is a field of a lead."),
-        ("leads.csv", ["--mapping", "{"], "--mapping is no JSON"),
-        ("leads.csv", ["--mapping", "[1]"], "--mapping is no JSON object of columns and fields."),
+        ("leads.csv", ["--mapping", "{"], "--mapping: This is no JSON: "),
+        ("leads.csv", ["--mapping", "[1]"], "--mapping: This is no JSON object of columns and fields."),
+        ("leads.csv", ["--match-on", "name"], "--match-on: One or more of: external_id, email, npi."),
+        ("leads.csv", ["--locale", "fr"], "invalid choice: 'fr'"),
+        ("leads.xlsx", ["--sheet", "Nowhere"], "sheet: There is no sheet “Nowhere”, but: Leads."),
         ("leads.csv", ["--mapping", '{"Firma": "company"}'], "There is no column “Firma”."),
         ("leads.csv", ["--encoding", "klingon"], "encoding: There is no such encoding."),
         ("leads.csv", ["--delimiter", "x"], "delimiter: One of: comma, semicolon, tab, pipe."),
@@ -207,6 +262,7 @@ def test_what_can_not_be_imported_is_an_error_of_one_sentence(run, name, argumen
     write("empty.csv", "")
     write("other.csv", "colour\nred\n")
     write("leads.csv", "name\nAnn\n")
+    Path("leads.xlsx").write_bytes(workbook(["name"], ["Ann"]))
     Path("binary.csv").write_bytes(bytes(range(256)))
 
     with pytest.raises(CommandError) as error:

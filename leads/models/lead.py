@@ -241,7 +241,7 @@ class Lead(models.Model):
             # with workspace_id in front: an order by id alone makes the planner walk past every other workspace's rows
             models.Index(fields=["workspace", "id"], name="leads_page"),
             models.Index(fields=["workspace", "status", "id"], name="leads_by_status"),
-            models.Index("workspace", Upper("state"), Upper("city"), "id", name="leads_by_place"),
+            models.Index("workspace", Upper("state"), "id", name="leads_by_state"),
             models.Index(
                 fields=["workspace", "assigned_user", "id"],
                 condition=Q(assigned_user__isnull=False),
@@ -262,6 +262,11 @@ class Lead(models.Model):
                 condition=~Q(zip_code=""), name="leads_by_zip",
             ),
             models.Index(fields=["workspace", "source", "id"], name="leads_by_source"),
+            models.Index(fields=["workspace", "email_status", "id"], name="leads_by_email_status"),
+            models.Index(fields=["workspace", "created_at", "id"], name="leads_by_creation"),
+            # while they are many the page's index finds them; when they are few it would walk past all others
+            models.Index(fields=["workspace", "id"], condition=Q(assigned_user=None), name="leads_of_nobody"),
+            models.Index(fields=["workspace", "id"], condition=Q(needs_action=False), name="leads_needing_nothing"),
             models.Index(fields=["workspace", "name", "id"], name="leads_by_name"),
             models.Index(fields=["workspace", "company", "id"], name="leads_by_company"),
             models.Index(

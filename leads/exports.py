@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User, Workspace
 from leads import quotas
+from leads.distribution import distributing
 from leads.errors import AllOwned, LeadsNotFound, QuotaExhausted
 from leads.models import Lead
 from leads.quotas import Standing
@@ -73,6 +74,7 @@ def _export(ids: Sequence[str], *, by: User, workspace: Workspace) -> Receipt:
     export_id, charged = _charge(chosen, found, standing, by=by, workspace=workspace)
     receipt = _receipt(export_id, chosen, charged, found, standing.after(len(charged)), ids)
     _tell(receipt, workspace)
+    distributing.many_arrived({"export": export_id}, workspace_id=workspace.pk, user_id=by.pk)
     return receipt
 
 

@@ -85,20 +85,24 @@ def _lock_with_lead(activity_id: int, workspace: Workspace | int, by: Author) ->
     return lead, activity
 
 
-def _complete(activity: Activity) -> None:
-    """Give a contact its time, and refuse what makes no sense."""
-    now = timezone.now()
-    if activity.type in Activity.CONTACTS and activity.done_at is None:
-        activity.done_at = activity.created_at or now
-    problems = {}
+def problems(activity: Activity) -> dict[str, list[Any]]:
+    """What makes no sense about an activity: field → sentences."""
+    found: dict[str, list[Any]] = {}
     if not activity.text and activity.type in _NEED_TEXT:
-        problems["text"] = [_("Write something.")]
+        found["text"] = [_("Write something.")]
     if activity.due_at and activity.type != Activity.Type.TASK:
-        problems["due_at"] = [_("Only tasks are due.")]
-    if activity.done_at and activity.done_at > now + _AHEAD:
-        problems["done_at"] = [_("This is yet to come.")]
-    if problems:
-        raise ValidationFailed(fields=problems)
+        found["due_at"] = [_("Only tasks are due.")]
+    if activity.done_at and activity.done_at > timezone.now() + _AHEAD:
+        found["done_at"] = [_("This is yet to come.")]
+    return found
+
+
+def _complete(activity: Activity) -> None:
+    """Give a contact its time. Raises ValidationFailed."""
+    if activity.type in Activity.CONTACTS and activity.done_at is None:
+        activity.done_at = activity.created_at or timezone.now()
+    if found := problems(activity):
+        raise ValidationFailed(fields=found)
 
 
 # What the lead takes over -------------------------------------------------------------------------------------------------

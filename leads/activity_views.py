@@ -25,11 +25,11 @@ from zevix.errors import NotFound
 
 
 class ActivityText(Text):
-    cleaner = staticmethod(text(MAX_NOTES))  # type: ignore[assignment]  # a property there
+    cleaner = staticmethod(text(MAX_NOTES))
 
 
 class ActivityMoment(Moment):
-    cleaner = staticmethod(moment)  # type: ignore[assignment]
+    cleaner = staticmethod(moment)
 
 
 class ActivityRequest(RequestSerializer):

@@ -75,6 +75,7 @@ class AssigneeFilter(DropdownFilter):
     """Me, nobody, or a member: a manager's own people; the operator's choice once a workspace is chosen."""
 
     title, parameter_name = _("assigned to"), "assigned"
+    column = "assigned_user"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("me", _("Me")), ("none", _("Nobody")), *((str(pk), email) for pk, email in self._people(request))]
@@ -88,16 +89,16 @@ class AssigneeFilter(DropdownFilter):
         members = Membership.objects.filter(workspace__in=workspaces).values("user")
         return User.objects.filter(pk__in=members).order_by("email").values_list("pk", "email")
 
-    def queryset(self, request: HttpRequest, queryset: LeadQuerySet) -> LeadQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         match self.value():
             case None | "":
                 return queryset
             case "me":
-                return queryset.filter(assigned_user=request.user.pk)
+                return queryset.filter(**{self.column: request.user.pk})
             case "none":
-                return queryset.filter(assigned_user=None)
+                return queryset.filter(**{self.column: None})
             case str(number) if number.isascii() and number.isdigit() and len(number) < 19:
-                return queryset.filter(assigned_user=int(number))
+                return queryset.filter(**{self.column: int(number)})
         return queryset.none()
 
 
@@ -464,3 +465,6 @@ def _links(*lists: tuple[type[models.Model], str]) -> SafeString:
 
 def _list_of(model: type[models.Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+from leads import activity_admin  # noqa: E402, F401

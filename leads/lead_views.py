@@ -68,7 +68,12 @@ def versions_wanted(request: SignedInRequest) -> set[int] | None:
 
 
 def _changed(request: SignedInRequest, lead_id: int) -> Response:
-    changes, by = LeadRequest.parse(request), Author.of(request.membership)
+    try:
+        changes = LeadRequest.parse(request)
+    except serializers.ValidationError:
+        _answered(lead_id, request.workspace)  # of a lead that is not there, nothing can be wrong
+        raise
+    by = Author.of(request.membership)
     editing.update(lead_id, changes, workspace=request.workspace, by=by, versions=versions_wanted(request))
     return _answered(lead_id, request.workspace)
 

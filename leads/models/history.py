@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import pghistory
-import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -16,7 +15,8 @@ from zevix.tenancy import TenantQuerySet
 
 _Version: Any = pghistory.create_event_model(
     Lead,
-    pghistory.UpdateEvent(row=pghistory.Old, condition=pgtrigger.AnyChange("version")),  # each change counts it up
+    # without a condition: it would join the rows before and after, by a plan that is made once, for the few rows of that moment
+    pghistory.UpdateEvent(row=pghistory.Old, condition=None),
     pghistory.DeleteEvent(),
     exclude=["search_vector"],
     obj_field=pghistory.ObjForeignKey(related_name="+", db_index=False),

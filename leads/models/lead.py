@@ -302,6 +302,7 @@ class Lead(models.Model):
                     RETURN NULL;
                 """,
             ),
+            # no join: its plan is made once for each connection, for the few rows of that moment
             pgtrigger.Trigger(
                 name="queues_changed_leads_for_comparison",
                 level=pgtrigger.Statement,
@@ -310,10 +311,10 @@ class Lead(models.Model):
                 referencing=pgtrigger.Referencing(old="before", new="after"),
                 func="""
                     INSERT INTO leads_uncomparedlead (workspace_id, lead_id)
-                    SELECT after.workspace_id, after.id FROM before JOIN after USING (id)
-                    WHERE (before.email, before.phone_normalized, before.npi, before.address, before.company, before.zip_code)
-                       IS DISTINCT FROM
-                          (after.email, after.phone_normalized, after.npi, after.address, after.company, after.zip_code)
+                    SELECT workspace_id, id FROM (
+                        SELECT workspace_id, id, email, phone_normalized, npi, address, company, zip_code FROM after EXCEPT
+                        SELECT workspace_id, id, email, phone_normalized, npi, address, company, zip_code FROM before
+                    ) AS changed
                     ON CONFLICT DO NOTHING;
                     RETURN NULL;
                 """,

@@ -13,10 +13,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveIndex(
-            model_name="lead",
-            name="leads_by_place",
-        ),
         migrations.AddIndex(
             model_name="lead",
             index=models.Index(

@@ -78,12 +78,14 @@ _PHONE = re.compile(r"(\+?\(?[0-9][0-9\s()./-]{3,}[0-9])")
 
 def _term(piece: str, label: str) -> str:
     """The part of a search that asks for a piece of text: all of its words, or the number that it is."""
-    words = [_quoted(word, label) for word in piece.split()[:16] if any(map(str.isalnum, word))]
-    asked = " & ".join(words)
+    words = [word for word in piece.split()[:16] if any(map(str.isalnum, word))]
     digits = re.sub(r"\D", "", piece).lstrip("0")
-    if _PHONE.fullmatch(piece) and digits:
-        return f"(({asked}) | {_quoted(digits, label)})"
-    return asked
+    if not _PHONE.fullmatch(piece) or not digits:
+        return " & ".join(_quoted(word, label) for word in words)
+    # of a number in notes only the last group may go on: to gather all that begin with an area's code takes long
+    *groups, last = words
+    asked = " & ".join([*(_quoted(group, label.replace("*", "").rstrip(":")) for group in groups), _quoted(last, label)])
+    return f"(({asked}) | {_quoted(digits, label)})"
 
 
 def _quoted(word: str, label: str) -> str:
@@ -241,6 +243,7 @@ class Lead(models.Model):
             # with workspace_id in front: an order by id alone makes the planner walk past every other workspace's rows
             models.Index(fields=["workspace", "id"], name="leads_page"),
             models.Index(fields=["workspace", "status", "id"], name="leads_by_status"),
+            models.Index("workspace", Upper("state"), Upper("city"), "id", name="leads_by_place"),
             models.Index("workspace", Upper("state"), "id", name="leads_by_state"),
             models.Index(
                 fields=["workspace", "assigned_user", "id"],

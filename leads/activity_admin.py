@@ -129,7 +129,7 @@ class ActivityAdmin(TenantAdmin):
 
     @display(description=_("type"), ordering="type", label=_COLOURS)
     def coloured_type(self, activity: Activity) -> tuple[str, Any]:
-        return activity.type, activity.get_type_display()  # type: ignore[attr-defined]  # of a field with choices
+        return activity.type, activity.get_type_display()
 
     @display(description=_("text"))
     def headline(self, activity: Activity) -> str:
@@ -143,11 +143,12 @@ class LatestActivities(BaseInlineFormSet):
     author: Author
 
     def get_queryset(self) -> Any:
-        rows = super().get_queryset()
-        # one that was among them when the page was shown may not be by now
-        if not self.is_bound:
-            self._queryset = rows = rows if isinstance(rows, list) else list(rows[:_LATEST])
-        return rows
+        # one that was among the latest when the page was shown may not be by now
+        if self.is_bound:
+            return super().get_queryset()
+        if not hasattr(self, "_latest"):
+            self._latest = list(super().get_queryset()[:_LATEST])
+        return self._latest
 
     def save_new(self, form: Any, commit: bool = True) -> Activity:
         lead = self.instance

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from accounts.models import Invitation, Membership, RefreshToken
-from leads.models import Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
+from leads.models import Activity, Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
 from leads.tests.factories import make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db
 SECRET = "belongs-to-the-stranger"
 TENANTS_TABLES = [
     Lead,
+    Activity,
     Export,
     ExportedLead,
     ImportBatch,
@@ -55,6 +56,7 @@ def strangers_things(stranger, client_of):
         stranger.workspace, external_id=SECRET, company=SECRET, email=f"{SECRET}@x.example", tags=[SECRET], source=SECRET
     )  # fmt: skip
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
+    theirs.post(f"/api/v1/leads/{lead.pk}/activities", {"type": "task", "text": f"{SECRET}@x.example"})
     theirs.post("/api/v1/invitations", {"email": f"{SECRET}@x.example"})
     theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
     return lead
@@ -67,6 +69,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         "member_id": stranger.pk,
         "workspace_id": stranger.workspace_id,
         "invitation_id": Invitation.objects.get().pk,
+        "activity_id": Activity.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {

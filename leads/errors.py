@@ -44,8 +44,40 @@ class RuleNameTaken(Conflict):
     message = _("There is a rule with this name already.")
 
 
+class FieldExists(Conflict):
+    message = _("There is a custom field with this key already.")
+
+
+class ValuesDoNotFit(Conflict):
+    message = _("{count} leads hold a value that is none of this kind; change these first.")
+
+
+class NoSuchMembers(Conflict):
+    message = _("None of them is a member of this workspace any more.")
+
+
+class ViewExists(Conflict):
+    message = _("You have a saved view with this name already.")
+
+
 class AlreadyUndone(Conflict):
     message = _("This was undone already.")
+
+
+class SurvivorMerged(Conflict):
+    message = _("Lead {lead} was itself merged since: undo merge {merge} first.")
+
+
+class SurvivorDeleted(Conflict):
+    message = _("Lead {lead} was deleted since: take it out of the bin first.")
+
+
+class KeyTakenSince(Conflict):
+    message = _("Lead {lead} can't come back: another lead has its external id by now.")
+
+
+class MergeTooOld(Conflict):
+    message = _("Merges can be undone for {days} days.")
 
 
 class LeadSold(Conflict):

@@ -97,7 +97,7 @@ ACTIVITY_ROW = json_row(
     Activity,
     ("id", "lead_id", "type", "text", "due_at", "done_at", "created_at", "updated_at"),
     computed={
-        "user": "(SELECT json_build_object('id', u.id, 'email', u.email) FROM accounts_user AS u WHERE u.id = leads_activity.user_id)"
+        "user": "(SELECT row_to_json(u) FROM (SELECT id, email FROM accounts_user WHERE id = leads_activity.user_id) AS u)"
     },
 )
 

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from accounts.models import Membership
 from accounts.serializers import TextField
 from leads.distribution.deciding import NO_MEMBERS, NO_RULE, NOBODY_FREE, Strategy
+from leads.distribution.rules import distinct
 from leads.models import LEAD_ROW, DistributionRule
 from leads.serializers import LeadSerializer
 from zevix.api.serializers import RequestSerializer
@@ -75,10 +76,7 @@ class Named(serializers.ListField):
         super().__init__(child=TextField(max_length=200), max_length=2_000, required=False)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        distinct: dict[str, str] = {}
-        for text in super().to_internal_value(data):
-            distinct.setdefault(text.casefold(), text)
-        return list(distinct.values())
+        return distinct(super().to_internal_value(data))
 
 
 class TerritoryRequest(RequestSerializer):

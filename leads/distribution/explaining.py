@@ -52,7 +52,7 @@ def _owner(lead: Lead, origin: Origin, given: Assignment | None, people: People)
             "by": "rule",
             "rule": _rule(given),
             "at": given.created_at,
-            "reason": _by_rule(given.facts),
+            "reason": by_rule(given.facts),
             "facts": given.facts,
         }
     facts: dict[str, Any] = {"source": origin.source, "act": origin.act, "user_id": origin.user_id}
@@ -73,7 +73,7 @@ def _rule(given: Assignment) -> dict[str, Any] | None:
     return {"id": rule.pk, "name": rule.name, "strategy": rule.strategy} if rule else None
 
 
-def _by_rule(facts: dict[str, Any]) -> str:
+def by_rule(facts: dict[str, Any]) -> str:
     return " ".join(filter(None, [_choice(facts), _match(facts["matched"]), _capacity(facts)]))
 
 

@@ -1,5 +1,6 @@
 """Writing the rules, and who is there to get leads. Whoever waits is tried again afterwards."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -78,14 +79,27 @@ def begin_anew(rule: DistributionRule) -> None:
     rule.members.update(credit=0)
 
 
+def distinct(texts: Iterable[str]) -> list[str]:
+    """The texts without repeats, in whatever case."""
+    found: dict[str, str] = {}
+    for text in texts:
+        found.setdefault(text.casefold(), text)
+    return list(found.values())
+
+
+def is_free(name: str, *, workspace_id: int, but: int | None = None) -> bool:
+    """Whether no other rule of the workspace has this name."""
+    others = DistributionRule.objects.for_workspace(workspace_id).exclude(pk=but or 0)
+    return not others.filter(name=name).exists()
+
+
 def _parted(fields: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
     """What is the rule's own, and its members."""
     return {name: value for name, value in fields.items() if name != "members"}, fields.get("members")
 
 
 def _refuse_taken_name(fields: dict[str, Any], workspace_id: int, but: int | None = None) -> None:
-    others = DistributionRule.objects.for_workspace(workspace_id).exclude(pk=but or 0)
-    if "name" in fields and others.filter(name=fields["name"]).exists():
+    if "name" in fields and not is_free(fields["name"], workspace_id=workspace_id, but=but):
         raise RuleNameTaken
 
 

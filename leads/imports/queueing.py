@@ -154,7 +154,7 @@ class Teller:
         return self
 
     def __exit__(self, *_error: Any) -> None:
-        self._thread.submit(connection.close).result()
+        self._thread.submit(lambda: connection.close()).result()  # named in the thread: it has one of its own
         self._thread.shutdown()
 
     def tell(self, percent: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from leads.history import Author
@@ -156,8 +157,8 @@ class Stage:
         """)
         self.counts.skipped += sql.run("UPDATE leads_stage SET fate = 'collapsed' WHERE fate IS NULL AND leader <> row")
 
-    def plan(self) -> list[tuple[int, int, str | None, int | None, dict[str, Any], dict[str, Any]]]:
-        """Of each settled row: line, leader, fate, lead; and the lead's values before (None for a new one) and after."""
+    def plan(self) -> list[tuple[Any, ...]]:
+        """Of each settled row: line, leader, fate, lead; and the lead's values before and after, as JSON has them."""
         after = self._updated() | _consequences(self.columns)
         new = self._created()
 
@@ -165,11 +166,12 @@ class Stage:
             pairs = ", ".join(f"'{column}', {value}" for column, value in values.items())
             return f"jsonb_build_object({pairs})"
 
-        return sql.rows(f"""
+        planned = sql.rows(f"""
             SELECT s.row, s.leader, s.fate, s.lead_id, {written({column: f"l.{column}" for column in after})},
                    CASE WHEN s.lead_id IS NULL THEN {written(new)} ELSE {written(after)} END
             FROM leads_stage AS s LEFT JOIN leads_lead AS l ON l.id = s.lead_id ORDER BY s.row
         """)
+        return [(*row, orjson.loads(before), orjson.loads(after)) for *row, before, after in planned]
 
     def _updated(self) -> dict[str, str]:
         """A blank cell erases nothing."""

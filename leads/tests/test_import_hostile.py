@@ -278,13 +278,16 @@ def test_formulas_are_kept_as_they_are(api):
     ]
 
 
-def test_deep_json_under_an_idempotency_key_is_refused(api):
+def test_deep_json_under_an_idempotency_key_is_an_error_of_its_row_too(api):
     body = b'[{"name":"Ann","Room":' + deep + b"}]"
 
-    answer = api.generic("POST", "/import/leads", body, content_type="application/json", HTTP_IDEMPOTENCY_KEY="once")
+    answers = [
+        api.generic("POST", "/import/leads", body, content_type="application/json", HTTP_IDEMPOTENCY_KEY="once")
+        for _ in range(2)
+    ]
 
-    assert shape(answer) == (400, "malformed_request")
-    assert nothing_stored()
+    assert [(error["row"], error["field"]) for error in answers[0].json()["errors"]] == [(1, "extra")]
+    assert (answers[1].json(), Lead.objects.count()) == (answers[0].json(), 0)
 
 
 def test_an_unknown_kind_of_body_is_refused(api):

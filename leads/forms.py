@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import Membership, User
+from leads.custom_fields import Definitions, InvalidValues
 from leads.errors import ExternalIdTaken, LeadChanged
 from leads.models import Lead
 from leads.values import CLEANERS, IDENTIFYING, custom_fields
@@ -92,6 +93,7 @@ class LeadForm(forms.ModelForm):
             raise forms.ValidationError(f"{LeadChanged.message} {_('Load the page again.')}")
         for name in CLEANERS.keys() & cleaned.keys():
             self._clean_by_rule(name, cleaned)
+        self._clean_custom_fields(cleaned)
         if not self.errors and not any(cleaned.get(name) for name in IDENTIFYING):
             raise forms.ValidationError(_("Give at least one of: {names}.").format(names=", ".join(IDENTIFYING)))
         self._refuse_taken_id(cleaned)
@@ -104,6 +106,17 @@ class LeadForm(forms.ModelForm):
             cleaned[name] = CLEANERS[name](cleaned[name])
         except ValueError as error:
             self.add_error(name, str(error))
+
+    def _clean_custom_fields(self, cleaned: dict[str, Any]) -> None:
+        workspace = self.instance.workspace_id or cleaned.get("workspace")
+        if not cleaned.get("extra") or not workspace:
+            return
+        try:
+            kept = Definitions.of(workspace).clean(cleaned["extra"])
+        except InvalidValues as error:
+            self.add_error("extra", [f"{key}: {sentence}" for key, sentence in error.problems.items()])
+        else:
+            cleaned["extra"] = {key: value for key, value in kept.items() if value is not None}
 
     def _refuse_taken_id(self, cleaned: dict[str, Any]) -> None:
         workspace = self.instance.workspace_id or cleaned.get("workspace")

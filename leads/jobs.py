@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from leads import duplicates, history, leaving, undoing, urgency
+from leads import bulk, duplicates, history, leaving, undoing, urgency
 from leads.distribution import distributing
 from leads.distribution.distributing import Run
 from leads.imports import queueing
-from leads.models import ImportBatch, Undo
+from leads.models import BulkChange, ImportBatch, Undo
 from zevix import jobs
 
 
@@ -15,6 +15,13 @@ def go_on_undoing(undo_id: int) -> None:
     undo = Undo.objects.filter(pk=undo_id).first()
     if undo:
         undoing.finish(undo)
+
+
+@jobs.task(queue="imports", retry=jobs.BACKOFF)
+def change_in_bulk(bulk_id: int) -> None:
+    change = BulkChange.objects.filter(pk=bulk_id).first()
+    if change:
+        bulk.finish(change)
 
 
 @jobs.periodic(cron="* * * * *")

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import Membership
+from leads.custom_fields import Definitions, InvalidValues
 from leads.models import DisgType, EmailStatus, Lead, LeadStatus
 from leads.values import CLEANERS, IDENTIFYING, custom_fields
 from zevix.api.serializers import RequestSerializer
@@ -148,6 +149,14 @@ class LeadRequest(RequestSerializer):
         if user_id is not None and not Membership.objects.for_workspace(workspace).filter(user=user_id).exists():
             raise serializers.ValidationError(_("There is no such member."))
         return user_id
+
+    def validate_extra(self, extra: dict[str, Any]) -> dict[str, Any]:
+        if not extra:
+            return extra
+        try:
+            return Definitions.of(self.context["request"].workspace).clean(extra)
+        except InvalidValues as error:
+            raise serializers.ValidationError({key: [sentence] for key, sentence in error.problems.items()})
 
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
         for alias, name in ALIASES.items():

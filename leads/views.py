@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from orjson import Fragment
@@ -12,8 +13,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.requests import SignedInRequest
-from leads import catalogue, editing
-from leads.filters import NEWEST_FIRST, ORDERINGS, CatalogueFilters, LeadFilters, narrow, ordering
+from leads import catalogue, editing, saved_views
+from leads.filters import NAMES, NEWEST_FIRST, ORDERINGS, Asker, asked_in, find, order
 from leads.history import Author
 from leads.models import LEAD_ROW, Lead
 from leads.serializers import (
@@ -27,6 +28,7 @@ from leads.serializers import (
 )
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
+from zevix.errors import ValidationFailed
 
 _PAGING = [
     OpenApiParameter("limit", int, description="1–500, default 50"),
@@ -34,18 +36,24 @@ _PAGING = [
     OpenApiParameter("count", bool, description="`true` adds `count`"),
     OpenApiParameter("ordering", str, enum=[sign + name for name in ORDERINGS for sign in ("", "-")]),
 ]
-_FILTERS = [
-    OpenApiParameter(name, OpenApiTypes.STR, description=str(declared.extra.get("help_text") or ""))
-    for name, declared in LeadFilters.base_filters.items()
-]
+_FILTERS = [OpenApiParameter(name, OpenApiTypes.STR, description=str(help)) for name, help in NAMES.items()]
+_VIEW = OpenApiParameter("view", int, description="A saved view: its filters and its order, where the query has none")
 
 
 class Leads(Idempotent, APIView):
-    @extend_schema(parameters=_FILTERS + _PAGING, responses=LeadPage)
+    @extend_schema(parameters=[*_FILTERS, _VIEW, *_PAGING], responses=LeadPage)
     def get(self, request: SignedInRequest) -> Response:
-        """The workspace's leads, newest first."""
-        found = narrow(Lead.objects.for_workspace(request.workspace), request)
-        return Response(page(found, request, row=LEAD_ROW, ordering=ordering(request)))
+        """The workspace's leads, newest first.
+
+        Custom fields are filters, too: `extra.<key>=value`, and for numbers and dates `extra.<key>.min` and `extra.<key>.max`. Given
+        several times, any of the values will do. A key without a definition is compared as text.
+        """
+        query = request.query_params
+        asked, ordering = saved_views.applied(
+            query.get("view"), asked_in(query), query.get("ordering"), by=request.membership
+        )
+        found = find(Lead.objects.for_workspace(request.workspace), asked, _asker(request))
+        return Response(page(found, request, row=LEAD_ROW, ordering=order(ordering, asked)))
 
     @extend_schema(request=NewLeadRequest, responses={201: LeadSerializer})
     def post(self, request: SignedInRequest) -> Response:
@@ -57,9 +65,14 @@ class Catalogue(APIView):
     @extend_schema(parameters=_FILTERS + _PAGING, responses=CataloguePage)
     def get(self, request: SignedInRequest) -> Response:
         """The operator's stock: masked, until a lead is exported."""
-        found = narrow(Lead.objects.in_catalogue(), request, CatalogueFilters)
+        query = request.query_params
+        if "view" in query:
+            raise ValidationFailed(fields={"view": [_("Saved views are of the workspace's own leads.")]})
+        asked = asked_in(query)
+        found = find(Lead.objects.in_catalogue(), asked, _asker(request), masked=True)
         masked = partial(catalogue.as_seen_by, request.workspace)
-        return Response(page(found, request, row=LEAD_ROW, ordering=ordering(request), show=masked))
+        ordering = order(query.get("ordering"), asked)
+        return Response(page(found, request, row=LEAD_ROW, ordering=ordering, show=masked))
 
 
 class ListLeads(APIView):
@@ -88,6 +101,10 @@ class RecentlyAdded(APIView):
             return Response({"success": True, "leads": []})
         newest = Lead.objects.for_workspace(request.workspace).flat().order_by("-workspace_id", "-id")[:20]
         return Response({"success": True, "leads": [Fragment(lead) for lead in newest]})
+
+
+def _asker(request: SignedInRequest) -> Asker:
+    return Asker(request.workspace, request.user.pk)
 
 
 def _added(request: SignedInRequest) -> Fragment:

@@ -232,6 +232,7 @@ IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=50 * 1024 * 1024)
 IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_BYTES", default=1024 * 1024 * 1024)  # of a workbook's sheet
 IMPORT_INLINE_ROWS = env.int("IMPORT_INLINE_ROWS", default=20_000)  # more are imported by a worker
 EXPORT_BATCH_MAX = 10_000  # ids
+BULK_INLINE_LEADS = 20_000  # a change of more goes on in the background
 UNDO_INLINE_LEADS = 20_000  # an undo of more goes on in the background
 DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
 

@@ -197,9 +197,11 @@ def bring_back(version_ids: Sequence[int]) -> list[int]:
 def forget(lead_ids: Iterable[int]) -> None:
     """Delete for good what is left of leads that are no more: their versions, and all rows that name them."""
     ids = list(lead_ids)
-    for relation in Lead._meta.related_objects:
+    for relation in Lead._meta.get_fields(include_hidden=True):  # most of them have no name for the way back
         if (
-            relation.related_model not in (Lead, LeadVersion)
+            relation.auto_created
+            and not relation.concrete
+            and relation.related_model not in (Lead, LeadVersion)
             and relation.related_model._meta.model_name != "exportedlead"
         ):
             relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": ids}).delete()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -42,6 +43,8 @@ def undo(merge_id: int, *, workspace: Workspace, by: Author) -> Unmerged:
         raise NotFound
     if merge.undone_at:
         raise AlreadyUndone
+    if merge.created_at < timezone.now() - timedelta(days=history.BIN_DAYS):
+        raise MergeTooOld(days=history.BIN_DAYS)
     _hold_survivor(merge)
     gone = {merged.lead_id: merged.carried for merged in merge.merged.all()}
     with history.written_by(by, f"undo:{_act(merge)}"):

@@ -1,10 +1,13 @@
 """Duplicates and merges by HTTP: for managers, of their own workspace, and whatever is sent is answered."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import Role
 from accounts.tests.factories import make_member
-from leads import duplicates
+from leads import duplicates, history
 from leads.models import DuplicatePair, Lead, Merge
 from leads.tests.factories import make_lead
 from leads.tests.test_merging import make
@@ -359,15 +362,14 @@ def test_what_stands_in_the_way_of_an_undoing_is_told(api, member):
 
 
 def test_what_was_forgotten_does_not_come_back(api, member):
-    from leads import history
-
     survivor, loser = twins(member.workspace)
     merge_id = api.post(MERGE, {"survivor": survivor.pk, "losers": [loser.pk]}).json()["merge_id"]
+    Merge.objects.update(created_at=timezone.now() - timedelta(days=31))
     history.forget([loser.pk])
 
     answer = api.post(f"{MERGES}/{merge_id}/undo")
 
-    assert answer.json()["message"] == "Merges can be undone for 30 days."
+    assert (answer.status_code, answer.json()["message"]) == (409, "Merges can be undone for 30 days.")
 
 
 # Who may

@@ -504,3 +504,20 @@ def test_a_lead_may_be_merged_again_after_it_came_back(member):
 
     assert [row(survivor), row(loser)] == before
     assert MergedLead.objects.count() == 2
+
+
+def test_of_leads_that_are_forgotten_nothing_is_left_but_what_was_paid(member):
+    gone, there = make(member.workspace), make(member.workspace)
+    for lead in (gone, there):
+        WaitingLead.objects.create(workspace=member.workspace, lead=lead)
+        Assignment.objects.create(workspace=member.workspace, lead=lead)
+    DuplicatePair.objects.create(workspace=member.workspace, first=gone, second=there)
+    exports.export([str(gone.pk)], by=member.user, workspace=member.workspace)
+    editing.delete(Lead.objects.filter(pk=gone.pk), by=SYSTEM)
+
+    history.forget([gone.pk])
+
+    assert [list(model.objects.values_list("lead_id", flat=True)) for model in (WaitingLead, Assignment, ExportedLead)] == [
+        [there.pk], [there.pk], [gone.pk]
+    ]  # fmt: skip
+    assert not DuplicatePair.objects.exists()

@@ -24,7 +24,7 @@ from accounts.admin import WorkspaceAdmin
 from accounts.models import Membership, User, Workspace
 from billing import entitlements
 from billing.admin import SubscriptionInline
-from leads import editing, quotas
+from leads import editing, quotas, undoing
 from leads.forms import LeadForm
 from leads.history import Author
 from leads.models import (
@@ -36,9 +36,11 @@ from leads.models import (
     LeadQuerySet,
     LeadStatus,
     RejectedRow,
+    Undo,
     Usage,
 )
 from zevix.admin_site import ReadOnly, TenantAdmin, is_operator, managed_workspaces
+from zevix.errors import Refusal
 
 _AT_ONCE = 10_000  # what somebody does by hand; more is the API's
 
@@ -306,6 +308,12 @@ class ImportBatchAdmin(ReadOnly, TenantAdmin):
         ]}),
         (_("Columns"), {"fields": ["mapping", "header"]}),
     ]  # fmt: skip
+    actions = ["undo"]
+
+    @admin.action(description=_("Undo"), permissions=["view"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[ImportBatch]) -> None:
+        for batch in queryset.select_related("workspace").order_by("-pk"):
+            tell_of_undo(self, request, f"import:{batch.pk}", batch.workspace)
 
     @display(description=_("import"), ordering="id")
     def title(self, batch: ImportBatch) -> str:
@@ -454,6 +462,23 @@ class WorkspaceWithQuotaAdmin(WorkspaceAdmin):
         )
 
 
+def tell_of_undo(model_admin: Any, request: HttpRequest, act: str, workspace: Workspace) -> None:
+    """Undo an act, and say what came of it."""
+    try:
+        undo = undoing.undo(act, workspace=workspace, by=_author(request))
+    except Refusal as refusal:
+        model_admin.message_user(request, f"{act}: {refusal}", messages.ERROR)
+        return
+    if undo.status == Undo.Status.RUNNING:
+        sentence = _("{act}: is being undone in the background.").format(act=act)
+    else:
+        sentence = _("{act}: {removed} removed, {reverted} changed back, {restored} brought back, {kept} kept.").format(
+            act=act, removed=undo.removed_count, reverted=undo.reverted_count, restored=undo.restored_count,
+            kept=undo.kept_count,
+        )  # fmt: skip
+    model_admin.message_user(request, sentence, messages.WARNING if undo.kept_count else messages.SUCCESS)
+
+
 def _links(*lists: tuple[type[models.Model], str]) -> SafeString:
     """Links to the rows of other lists."""
     return format_html_join(
@@ -467,4 +492,8 @@ def _list_of(model: type[models.Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
-from leads import activity_admin  # noqa: E402, F401
+from leads import (
+    activity_admin,  # noqa: F401
+    distribution_admin,  # noqa: F401
+    history_admin,  # noqa: F401
+)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.response import Response
@@ -10,15 +9,13 @@ from rest_framework.views import APIView
 
 from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
-from leads import jobs, undoing
-from leads.errors import StillRunning
+from leads import undoing
 from leads.history import Author
-from leads.models import BulkChange, ImportBatch, KeptLead, Undo
+from leads.models import KeptLead, Undo
 from zevix.api.idempotency import Idempotent
 from zevix.errors import NotFound
 
 _SHOWN_KEPT = 1_000
-_OVER = {"completed", "failed"}
 
 
 class KeptSerializer(serializers.ModelSerializer):
@@ -52,7 +49,6 @@ class UndoAct(Idempotent, APIView):
 
     permission_classes = [IsManager]
     kind: str
-    model: Any
 
     @extend_schema(responses=UndoSerializer)
     def get(self, request: SignedInRequest, number: int) -> Response:
@@ -66,22 +62,14 @@ class UndoAct(Idempotent, APIView):
     @extend_schema(request=None, responses={200: UndoSerializer, 202: UndoSerializer})
     def post(self, request: SignedInRequest, number: int) -> Response:
         """Take the act back: what it created goes to the bin, what it changed returns. Long ones go on in the background (202)."""
-        done = self.model.objects.for_workspace(request.workspace).filter(pk=number).first()
-        if done is None:
-            raise NotFound
-        if done.status not in _OVER:
-            raise StillRunning
-        undo = undoing.begin(f"{self.kind}:{number}", workspace=request.workspace, by=Author.of(request.membership))
-        if undoing.affected(undo.act, request.workspace.pk) > settings.UNDO_INLINE_LEADS:
-            jobs.go_on_undoing.defer(undo_id=undo.pk)
-            return Response(UndoSerializer(undo).data, status=status.HTTP_202_ACCEPTED)
-        undoing.finish(undo)
-        return Response(UndoSerializer(undo).data)
+        undo = undoing.undo(f"{self.kind}:{number}", workspace=request.workspace, by=Author.of(request.membership))
+        over = undo.status == Undo.Status.COMPLETED
+        return Response(UndoSerializer(undo).data, status=status.HTTP_200_OK if over else status.HTTP_202_ACCEPTED)
 
 
 class UndoImport(UndoAct):
-    kind, model = "import", ImportBatch
+    kind = "import"
 
 
 class UndoBulkChange(UndoAct):
-    kind, model = "bulk", BulkChange
+    kind = "bulk"

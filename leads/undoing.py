@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Workspace
 from leads import history
-from leads.errors import AlreadyUndone
+from leads.errors import AlreadyUndone, StillRunning
 from leads.history import Author
 from leads.models import BulkChange, ImportBatch, KeptLead, Lead, LeadVersion, Undo
 from leads.values import normalized_phone
 from zevix import events
+from zevix.errors import NotFound
 
 CHUNK = 10_000  # leads in one transaction
 
@@ -31,6 +33,24 @@ class Kept:
     lead_id: int
     reason: str
     fields: tuple[str, ...] = ()
+
+
+def undo(act: str, *, workspace: Workspace, by: Author) -> Undo:
+    """Take an import or a bulk change back: at once, or, if it concerned more than ``UNDO_INLINE_LEADS``, by a job.
+
+    Raises StillRunning while the act itself is not over, AlreadyUndone.
+    """
+    from leads.jobs import go_on_undoing
+
+    done = _act(act, workspace.pk)
+    if done.status not in ("completed", "failed"):
+        raise StillRunning
+    begun = begin(act, workspace=workspace, by=by)
+    if _affected(done) > settings.UNDO_INLINE_LEADS:
+        go_on_undoing.defer(undo_id=begun.pk)
+    else:
+        finish(begun)
+    return begun
 
 
 def begin(act: str, *, workspace: Workspace, by: Author) -> Undo:
@@ -61,13 +81,21 @@ def advance(undo: Undo, limit: int = CHUNK) -> None:
     undo.__dict__.update(current.__dict__)
 
 
-def affected(act: str, workspace_id: int) -> int:
-    """How many leads the act concerned, as it counted them itself."""
+def _act(act: str, workspace_id: int) -> ImportBatch | BulkChange:
+    """The row of an import or a bulk change. Raises NotFound."""
     kind, _colon, number = act.partition(":")
-    if kind == "import":
-        batch = ImportBatch.objects.for_workspace(workspace_id).get(pk=number)
-        return batch.created_count + batch.updated_count - batch.unchanged_count
-    return BulkChange.objects.for_workspace(workspace_id).get(pk=number).changed_count
+    model: Any = {"import": ImportBatch, "bulk": BulkChange}[kind]
+    found: ImportBatch | BulkChange | None = model.objects.for_workspace(workspace_id).filter(pk=number).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _affected(done: ImportBatch | BulkChange) -> int:
+    """How many leads an act concerned, as it counted them itself."""
+    if isinstance(done, BulkChange):
+        return done.changed_count
+    return done.created_count + done.updated_count - done.unchanged_count
 
 
 def _next_leads(undo: Undo, limit: int) -> list[int]:
@@ -115,7 +143,7 @@ def _take_back(undo: Undo, ids: list[int]) -> None:
     undo.kept_count += len({one.lead_id for one in all_kept})
     undo.cursor = ids[-1]
     done = undo.reverted_count + undo.restored_count + undo.removed_count + undo.kept_count
-    undo.progress = min(99, 100 * done // max(1, affected(undo.act, undo.workspace_id)))
+    undo.progress = min(99, 100 * done // max(1, _affected(_act(undo.act, undo.workspace_id))))
 
 
 def _complete(undo: Undo) -> None:

@@ -283,10 +283,10 @@ def test_the_number_of_queries_follows_neither_the_batch_nor_the_history(api, me
     give_plan(member.workspace, 300)
     export(api, *(f"id{number}" for number in range(1, 150)))
 
-    # member, savepoint, usage, plan, what the ids name, the charge, the events, release
-    with django_assert_num_queries(8):
+    # member, savepoint, usage, plan, what the ids name, the charge, the events, are there rules, release
+    with django_assert_num_queries(9):
         export(api, "id150")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         export(api, *(f"id{number}" for number in range(100, 300)))
 
 

@@ -6,7 +6,19 @@ import re
 import pytest
 
 from accounts.models import Invitation, Membership, RefreshToken
-from leads.models import Activity, Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
+from leads.models import (
+    Activity,
+    Assignment,
+    Availability,
+    DistributionRule,
+    Export,
+    ExportedLead,
+    ImportBatch,
+    Lead,
+    RejectedRow,
+    Usage,
+    WaitingLead,
+)
 from leads.tests.factories import make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -21,6 +33,10 @@ TENANTS_TABLES = [
     ImportBatch,
     RejectedRow,
     Usage,
+    DistributionRule,
+    Availability,
+    Assignment,
+    WaitingLead,
     Event,
     IdempotentAnswer,
     Membership,
@@ -58,6 +74,11 @@ def strangers_things(stranger, client_of):
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
     theirs.post(f"/api/v1/leads/{lead.pk}/activities", {"type": "task", "text": f"{SECRET}@x.example"})
     theirs.post("/api/v1/invitations", {"email": f"{SECRET}@x.example"})
+    in_it = {"user_id": stranger.user_id, "tags": [SECRET]}
+    theirs.post("/api/v1/distribution-rules", {"name": SECRET, "tags": [SECRET], "members": [in_it]})
+    theirs.put(f"/api/v1/availabilities/{stranger.user_id}", {"daily_capacity": 1})
+    for _ in range(2):
+        theirs.post("/api/v1/leads", {"company": SECRET, "email": f"{SECRET}@x.example", "tags": [SECRET]})
     theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
     return lead
 
@@ -68,6 +89,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
     ids = {
         "member_id": stranger.pk,
         "workspace_id": stranger.workspace_id,
+        "user_id": stranger.user_id,
+        "rule_id": DistributionRule.objects.get().pk,
         "invitation_id": Invitation.objects.get().pk,
         "activity_id": Activity.objects.get().pk,
     }

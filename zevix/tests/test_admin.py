@@ -16,7 +16,18 @@ from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
-from leads.models import Export, ExportedLead, ImportBatch, Lead, RejectedRow, Usage
+from leads.models import (
+    Assignment,
+    Availability,
+    DistributionRule,
+    Export,
+    ExportedLead,
+    ImportBatch,
+    Lead,
+    RejectedRow,
+    Usage,
+    WaitingLead,
+)
 from leads.tests.factories import give_plan, make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -34,6 +45,10 @@ TENANTS = {
     ExportedLead: "workspace",
     ImportBatch: "workspace",
     RejectedRow: "batch__workspace",
+    DistributionRule: "workspace",
+    Availability: "workspace",
+    Assignment: "workspace",
+    WaitingLead: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer]
 
@@ -54,6 +69,11 @@ def strangers_things(client_of):
     give_plan(stranger.workspace, 50)
     theirs = client_of(stranger)
     theirs.post("/api/v1/invitations", {"email": f"{SECRET}@invited.example"})
+    in_it = {"user_id": stranger.user_id, "tags": [SECRET]}
+    theirs.post("/api/v1/distribution-rules", {"name": SECRET, "tags": [SECRET], "members": [in_it]})
+    theirs.put(f"/api/v1/availabilities/{stranger.user_id}", {"daily_capacity": 1})
+    for _ in range(2):
+        theirs.post("/api/v1/leads", {"company": SECRET, "tags": [SECRET]})
     lead = make_lead(stranger.workspace, external_id=SECRET, company=SECRET, source=SECRET, assigned_user=stranger.user)
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
     table = CsvSource(io.BytesIO(f"company,email\n{SECRET},\n{SECRET},{SECRET}\n".encode()))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from leads.custom_fields import PREFIX, Definitions, InvalidValues
 from leads.imports.headings import JOINTS, PREFIXES, SPLIT, Mapping
 from leads.imports.reading import Record, Unreadable
 from leads.values import IDENTIFYING, LISTS, YES_OR_NO, cleaners, custom_fields, normalized_phone, zip_code
@@ -26,15 +27,17 @@ class Problem:
 class Checker:
     """Turns records into rows for staging: a value for each of ``columns``, None where the file says nothing.
 
-    Dates and numbers are read as ``locale`` writes them; without one, what could be two is an error.
+    Dates and numbers are read as ``locale`` writes them; without one, what could be two is an error. ``custom`` are the columns
+    that are custom fields, with their keys: that of a definition where the heading is its key or label.
     """
 
-    def __init__(self, mapping: Mapping, locale: str = "") -> None:
+    def __init__(self, mapping: Mapping, definitions: Definitions, locale: str = "") -> None:
         self.fields = list(mapping.columns)
         self.columns = [*self.fields, *(["phone_normalized"] if "phone" in self.fields else [])]
         if mapping.extra:
             self.columns.append("extra")
-        self._extra = mapping.extra
+        self.custom = _keys(mapping.extra, definitions)
+        self._definitions, self._locale = definitions, locale
         clean = cleaners(locale)
         self._readers = [(field, _reader(field, found), clean[field]) for field, found in mapping.columns.items()]
 
@@ -68,22 +71,38 @@ class Checker:
             values["zip_code"] = zip_code(values["zip_code"], state=state, country=country)
         if "phone" in values:
             values["phone_normalized"] = normalized_phone(values["phone"], country)
-        if self._extra:
+        if self.custom:
             try:
                 values["extra"] = self._custom_fields(record.cells)
+            except InvalidValues as error:
+                problems += [Problem(f"{PREFIX}{key}", sentence) for key, sentence in error.problems.items()]
             except ValueError as error:
                 problems.append(Problem("extra", str(error)))
 
     def _custom_fields(self, cells: list[Any]) -> str | None:
         """The columns that are no fields, as a JSON object; None where they say nothing."""
         said = {}
-        for index, name in self._extra:
+        for index, key in self.custom:
             value = cells[index]
             if isinstance(value, Unreadable):
-                raise ValueError(f"{name}: {value.reason}")
+                raise InvalidValues({key: value.reason})
             if value not in (None, "") and not (isinstance(value, str) and _is_nothing(value)):
-                said[name] = value
-        return custom_fields(said).decode() if said else None
+                said[key] = value
+        kept = {key: value for key, value in self._definitions.clean(said, self._locale).items() if value is not None}
+        return custom_fields(kept).decode() if kept else None
+
+
+def _keys(extra: list[tuple[int, str]], definitions: Definitions) -> list[tuple[int, str]]:
+    """The columns by their keys. Of two that mean one, the one that is named by the key itself has it, else the first."""
+    taken = {name for _index, name in extra}
+    keys = []
+    for index, name in extra:
+        key = definitions.key_for(name)
+        if key != name and key in taken:
+            key = name
+        taken.add(key)
+        keys.append((index, key))
+    return keys
 
 
 def _is_nothing(written: str) -> bool:

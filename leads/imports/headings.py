@@ -127,6 +127,7 @@ JOINTS = {"specialties": ";", "providers": ";", "tags": ";"}
 PREFIXES = {("phone", 1): "ext. "}
 
 IGNORED = ""
+EXTRA = "extra."
 _WHOLE = -1
 SPLIT = -2  # what the field is of a cell that holds two
 _FIRST_NAME, _LAST_NAME = 0, 2  # parts of the name
@@ -178,13 +179,13 @@ def recognised(header: Sequence[str]) -> int:
 def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping:
     """Find the fields of a header. ``given`` (column → field, ``""`` to leave the column out) comes before what is recognised.
 
-    Raises ValidationFailed for a column or a field that there is not.
+    A field ``extra.budget`` is the custom field of that name. Raises ValidationFailed for a column or a field that there is not.
     """
     given = {column: ALIASES.get(field, field) for column, field in (given or {}).items()}
     _check(header, given)
     columns: dict[str, list[tuple[int, int]]] = {}
     for index, heading in enumerate(header):
-        if given.get(heading, IGNORED) != IGNORED:
+        if given.get(heading, IGNORED) != IGNORED and not given[heading].startswith(EXTRA):
             columns.setdefault(given[heading], []).append((index, _WHOLE))
     for (field, part), index in sorted(_recognise(header, given).items()):
         whole_found = columns.get(field, [(0, 0)])[0][1] == _WHOLE
@@ -195,7 +196,7 @@ def match(header: Sequence[str], given: dict[str, str] | None = None) -> Mapping
             columns |= {"zip_code": [(index, SPLIT)], "city": [(index, SPLIT)]}
     mapped = {index for found in columns.values() for index, _part in found}
     left = [index for index in range(len(header)) if index not in mapped and given.get(header[index]) != IGNORED]
-    return Mapping(list(header), columns, _named(left, header))
+    return Mapping(list(header), columns, _named(left, header, given))
 
 
 def _recognise(header: Sequence[str], given: dict[str, str]) -> dict[tuple[str, int], int]:
@@ -210,11 +211,11 @@ def _recognise(header: Sequence[str], given: dict[str, str]) -> dict[tuple[str, 
     return found
 
 
-def _named(left: list[int], header: Sequence[str]) -> list[tuple[int, str]]:
+def _named(left: list[int], header: Sequence[str], given: dict[str, str]) -> list[tuple[int, str]]:
     """Names for the custom fields: two columns of one heading must not overwrite each other."""
     named: dict[str, int] = {}
     for index in left:
-        name = wanted = header[index] or f"column {index + 1}"
+        name = wanted = given.get(header[index], "").removeprefix(EXTRA) or header[index] or f"column {index + 1}"
         number = 1
         while name in named:
             number += 1
@@ -228,7 +229,8 @@ def _check(header: Sequence[str], given: dict[str, str]) -> None:
     for column, field in given.items():
         if column not in header:
             problems.append(_("There is no column “{column}”.").format(column=column))
-        if field != IGNORED and field not in CLEANERS:
+        custom = field.startswith(EXTRA) and field != EXTRA and field.isprintable()
+        if field != IGNORED and field not in CLEANERS and not custom:
             problems.append(_("There is no field “{field}”.").format(field=field))
     if problems:
         raise ValidationFailed(fields={"mapping": problems})

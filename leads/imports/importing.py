@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from leads import history
+from leads.custom_fields import Definitions
 from leads.distribution import distributing
 from leads.errors import ExternalIdTaken, NothingMapped, NotYourLead
 from leads.history import Author
@@ -136,7 +137,7 @@ def _try(
 def _import(
     batch: ImportBatch, source: Source, mapping: Mapping, options: Options, by: Author, progress: Progress
 ) -> None:
-    checker = Checker(mapping, options.locale)
+    checker = Checker(mapping, Definitions.of(batch.workspace_id), options.locale)
     stage = Stage(batch, checker.columns, options.match_on, by=by)
     records = source.records()
     while chunk := list(islice(records, _CHUNK)):

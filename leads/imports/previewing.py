@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
+from leads.custom_fields import Definitions
 from leads.history import Author
 from leads.imports import importing, remembering
 from leads.imports.checking import Checker, Problem
@@ -66,11 +67,14 @@ def preview(source: Source, options: Options, *, workspace: Workspace, by: Autho
     Raises what `importing.run` raises for a file or mapping that can't be used.
     """
     mapping = options.columns(source, workspace)
+    checker = Checker(mapping, Definitions.of(workspace), options.locale)
     records = list(islice(source.records(), ROWS))
+    told = options.mapping if options.mapping is not None else remembering.recall(workspace, source.header)
+    by_whom = "remembered" if options.mapping is None else "given"
     return Preview(
         source.found,
-        list(_columns(mapping, records, options, remembering.recall(workspace, source.header))),
-        sorted(_fates(records, mapping, options, workspace, by), key=lambda fate: fate.row),
+        list(_columns(mapping, dict(checker.custom), records, told, by_whom)),
+        sorted(_fates(records, checker, options, workspace, by), key=lambda fate: fate.row),
         _estimated(source),
     )
 
@@ -80,18 +84,18 @@ def _estimated(source: Source) -> int:
     return count if count < _COUNTED else max(count, round(count / (source.fraction or 1)))
 
 
-def _columns(mapping: Mapping, records: list[Record], options: Options, remembered: dict[str, str]) -> Iterator[Column]:
+def _columns(
+    mapping: Mapping, custom: dict[int, str], records: list[Record], told: dict[str, str], by_whom: str
+) -> Iterator[Column]:
     fields = {index: field for field, found in mapping.columns.items() for index, _part in found}
-    extra = dict(mapping.extra)
-    told, by_whom = (remembered, "remembered") if options.mapping is None else (options.mapping, "given")
     for index, heading in enumerate(mapping.header):
         if told.get(heading) == IGNORED:
             how = "left_out"
-        elif index in fields:
-            how = by_whom if heading in told else "recognised"
+        elif heading in told:
+            how = by_whom
         else:
-            how = "extra"
-        yield Column(heading, fields.get(index), extra.get(index), how, _samples(records, index))
+            how = "recognised" if index in fields else "extra"
+        yield Column(heading, fields.get(index), custom.get(index), how, _samples(records, index))
 
 
 def _samples(records: list[Record], index: int) -> list[str]:
@@ -101,9 +105,8 @@ def _samples(records: list[Record], index: int) -> list[str]:
 
 
 def _fates(
-    records: list[Record], mapping: Mapping, options: Options, workspace: Workspace, by: Author
+    records: list[Record], checker: Checker, options: Options, workspace: Workspace, by: Author
 ) -> Iterator[Fate]:
-    checker = Checker(mapping, options.locale)
     accepted, rejected = importing.sort(records, checker)
     for record, problems in rejected:
         yield Fate(record.row, "error", errors=problems)

@@ -201,7 +201,7 @@ def test_a_preview_takes_as_many_queries_for_three_rows_as_for_one(member, rows,
     by = SYSTEM
     previewing.preview(table, Options(), workspace=member.workspace, by=by)
 
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(21):
         previewing.preview(table, Options(), workspace=member.workspace, by=by)
 
 

@@ -11,7 +11,7 @@ from leads.errors import UnreadableFile
 from leads.imports import headings, importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
-from leads.models import Lead
+from leads.models import CustomField, Lead
 from zevix.errors import ValidationFailed
 
 DATA = Path(__file__).parent / "data"
@@ -180,6 +180,145 @@ def test_headings_are_known_in_english_german_and_the_registrys_words(header, fi
 
     assert mapping.by_heading() == dict(zip(names, fields.split(";"), strict=True))
     assert mapping.extra == []
+
+
+EXPORTS = {
+    "HubSpot": (
+        "Record ID|First Name|Last Name|Email|Phone Number|Mobile Phone Number|Company Name|Website URL|Street Address|City|"
+        "State/Region|Postal Code|Country/Region|Lead Status|Last Contacted|HubSpot Score|Contact owner",
+        "external_id name name email phone owner_phone company website address city state zip_code country status last_contact score",
+    ),
+    "Pipedrive": (
+        "Person - Name|Person - Label|Person - Email - Work|Person - Phone - Work|Person - Phone - Mobile|Organization - Name|"
+        "Organization - Address|Person - Next activity date|Person - Last activity date|Person - Owner",
+        "name tags email phone owner_phone company address next_action_at last_contact",
+    ),
+    "Salesforce": (
+        "First Name|Last Name|Account Name|Mailing Street|Mailing City|Mailing State/Province|Mailing Zip/Postal Code|"
+        "Mailing Country|Phone|Mobile|Email|Lead Source|Last Activity|Account Owner",
+        "name name company address city state zip_code country phone owner_phone email source last_contact",
+    ),
+    "Outlook": (
+        "First Name|Middle Name|Last Name|Company|Business Street|Business City|Business State|Business Postal Code|"
+        "Business Country/Region|Business Phone|Mobile Phone|E-mail Address|Web Page|Notes|Categories|Job Title",
+        "name name name company address city state zip_code country phone owner_phone email website notes tags",
+    ),
+    "Outlook in German": (
+        "Vorname|Weitere Vornamen|Nachname|Firma|Straße geschäftlich|Ort geschäftlich|Region geschäftlich|"
+        "Postleitzahl geschäftlich|Land/Region geschäftlich|Telefon geschäftlich|Mobiltelefon|E-Mail-Adresse|Webseite|Notizen|"
+        "Kategorien|Position",
+        "name name name company address city state zip_code country phone owner_phone email website notes tags",
+    ),
+    "Google": (
+        "First Name|Middle Name|Last Name|Organization Name|Labels|E-mail 1 - Value|Phone 1 - Value|Address 1 - Street|"
+        "Address 1 - City|Address 1 - Region|Address 1 - Postal Code|Address 1 - Country|Website 1 - Value|E-mail 2 - Value",
+        "name name name company tags email phone address city state zip_code country website",
+    ),
+    "sevDesk": (
+        "Kundennummer|Vorname|Nachname|Organisation|Straße|PLZ|Ort|Land|Telefon|Mobil|E-Mail|Webseite|Beschreibung|Titel",
+        "external_id name name company address zip_code city country phone owner_phone email website notes",
+    ),
+    "Lexware": (
+        "Kundennummer|Firmenname|Vorname|Nachname|Straße|Adresszusatz|PLZ|Ort|Länderkürzel|E-Mail 1|Telefon 1|Mobiltelefonnummer|Anrede",
+        "external_id company name name address address zip_code city country email phone owner_phone",
+    ),
+    "by hand": (
+        "Firma/Organisation|Vor- und Nachname|Str.|Hausnr.|Bundesland/Kanton|Tel.-Nr.|Handynummer|Bemerkungen|Wiedervorlage am|"
+        "Zuletzt kontaktiert am|Lead-Quelle|Lead-Status|Punkte|Umsatz",
+        "company name address address state phone owner_phone notes next_action_at last_contact source status score",
+    ),
+}
+
+
+@pytest.mark.parametrize(("header", "fields"), EXPORTS.values(), ids=EXPORTS)
+def test_the_exports_of_other_programs_are_known(header, fields):
+    names, known = header.split("|"), fields.split()
+    alone = names[len(known) :]
+
+    mapping = headings.match(names)
+
+    assert mapping.by_heading() == dict(zip(names, known, strict=False))
+    assert [name for _index, name in mapping.extra] == alone
+
+
+@pytest.mark.parametrize("heading", ["PLZ/Ort", "PLZ Ort", "Postleitzahl / Ort"])
+@pytest.mark.django_db
+def test_one_column_of_zip_code_and_city_is_two_fields(member, heading):
+    cells = ["01067 Dresden", "D-10115 Berlin, Mitte", "8001  Zürich", "44515-1851 York", "Bonn", ""]
+
+    importing.run(
+        read(f"Name;{heading}\n" + "".join(f"A;{cell}\n" for cell in cells)), Options(), workspace=member.workspace
+    )
+
+    assert list(Lead.objects.order_by("id").values_list("zip_code", "city")) == [
+        ("01067", "Dresden"), ("D-10115", "Berlin, Mitte"), ("8001", "Zürich"), ("44515-1851", "York"), ("", "Bonn"), ("", ""),
+    ]  # fmt: skip
+
+
+def test_a_column_of_its_own_comes_before_the_one_for_two():
+    assert headings.match(["name", "PLZ/Ort", "PLZ"]).by_heading() == {"name": "name", "PLZ": "zip_code"}
+
+
+@pytest.fixture
+def definitions(member):
+    for position, (key, label, kind, choices) in enumerate(
+        [
+            ("budget", "Budget in EUR", "number", []),
+            ("since", "Kunde seit", "date", []),
+            ("size", "Size", "choice", ["Small", "Large"]),
+            ("active", "Active", "boolean", []),
+        ]
+    ):
+        CustomField.objects.create(
+            workspace=member.workspace, key=key, label=label, kind=kind, choices=choices, position=position
+        )
+
+
+@pytest.mark.django_db
+def test_custom_fields_are_found_by_key_or_label_and_kept_as_their_kind_has_them(member, definitions):
+    text = "name;BUDGET in eur;Kunde seit;size;Active;Other\nAnn;1.234,5;03/04/2024;large;ja;x\nBob;-;;;;\n"
+
+    importing.run(read(text), Options(locale="de"), workspace=member.workspace)
+
+    assert list(Lead.objects.order_by("id").values_list("extra", flat=True)) == [
+        {"budget": 1234.5, "since": "2024-04-03", "size": "Large", "active": True, "Other": "x"},
+        {},
+    ]
+
+
+@pytest.mark.django_db
+def test_a_custom_field_that_can_not_be_is_an_error_that_names_it(member, definitions):
+    text = "name;budget;since;size\nAnn;much;soon;Huge\nBob;1.234;;\n"
+
+    batch = importing.run(read(text), Options(), workspace=member.workspace)
+
+    assert [(error.row, error.field) for error in batch.rejected] == [
+        (2, "extra.budget"), (2, "extra.since"), (2, "extra.size"), (3, "extra.budget"),
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_a_mapping_may_name_a_custom_field(member, definitions):
+    given = {"Umsatz": "extra.budget", "city": "extra.Raum"}
+
+    importing.run(read("name;Umsatz;city\nAnn;7;x\n"), Options(mapping=given), workspace=member.workspace)
+
+    assert list(Lead.objects.values_list("extra", "city")) == [({"budget": 7, "Raum": "x"}, "")]
+
+
+@pytest.mark.django_db
+def test_of_two_columns_for_one_custom_field_the_one_named_by_its_key_has_it(member, definitions):
+    text = "name;Budget in EUR;budget;BUDGET\nAnn;a lot;7;8\n"
+
+    importing.run(read(text), Options(), workspace=member.workspace)
+
+    assert Lead.objects.get().extra == {"Budget in EUR": "a lot", "budget": 7, "BUDGET": "8"}
+
+
+@pytest.mark.parametrize("field", ["extra.", "extra.\x00", "extra", "extra.a\nb"])
+def test_a_custom_field_without_a_name_is_refused(field):
+    with pytest.raises(ValidationFailed):
+        headings.match(["name"], {"name": field})
 
 
 @pytest.mark.parametrize(

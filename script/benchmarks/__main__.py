@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from script.benchmarks import changes, exports, imports, installation, lists, pages, starts
+from script.benchmarks import changes, exports, imports, installation, lists, merging, pages, starts
 from script.benchmarks.report import Row, as_json, table
 from script.benchmarks.server import Server
 
@@ -27,6 +27,8 @@ _LAST: dict[str, Callable[[], list[Row]]] = {
     "import-update": imports.measure_update,
     "undo": imports.measure_undo,
     "import-large": imports.measure_large,
+    "merge": merging.measure,
+    "duplicates": merging.measure_duplicates,
 }
 _JOBS = [*_FIRST, *_SERVED, *_LAST]
 

@@ -108,6 +108,8 @@ def forget_passing_workspaces() -> None:
 
     statements = [
         f"DELETE FROM leads_leadversion WHERE workspace_id IN {_PASSED}",
+        f"DELETE FROM leads_uncomparedlead WHERE workspace_id IN {_PASSED}",
+        f"DELETE FROM leads_mergedlead WHERE merge_id IN (SELECT id FROM leads_merge WHERE workspace_id IN {_PASSED})",
         "DELETE FROM leads_lead WHERE workspace_id = %(large)s AND catalogue_lead_id IS NOT NULL",
         _EXPORTED,
         *(f"DELETE FROM {table} WHERE {column} IN {_PASSED}" for table, column in _tables_of_workspaces()),
@@ -210,6 +212,8 @@ def _settle() -> None:
     """What autovacuum would do at some moment during the rounds is done now, and after each job."""
     for table in ("leads_lead", "leads_leadversion", "leads_exportedlead"):
         _run(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    # a worker would compare the million with each other during the rounds
+    _run("TRUNCATE leads_uncomparedlead")
     _run("VACUUM (ANALYZE)")
 
 

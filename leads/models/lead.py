@@ -80,12 +80,25 @@ def _term(piece: str, label: str) -> str:
     """The part of a search that asks for a piece of text: all of its words, or the number that it is."""
     words = [word for word in piece.split()[:16] if any(map(str.isalnum, word))]
     digits = re.sub(r"\D", "", piece).lstrip("0")
-    if not _PHONE.fullmatch(piece) or not digits:
-        return " & ".join(_quoted(word, label) for word in words)
-    # of a number in notes only the last group may go on: to gather all that begin with an area's code takes long
-    *groups, last = words
-    asked = " & ".join([*(_quoted(group, label.replace("*", "").rstrip(":")) for group in groups), _quoted(last, label)])
-    return f"(({asked}) | {_quoted(digits, label)})"
+    if _PHONE.fullmatch(piece) and digits:
+        return f"(({_ending(words, label)}) | {_quoted(digits, label)})"
+    return " & ".join(_word(word, label) for word in words)
+
+
+def _word(word: str, label: str) -> str:
+    """A word as it stands; or, since addresses and names are joined in many ways, all of its parts."""
+    parts = [part for part in re.split(r"[@._+-]", word) if any(map(str.isalnum, part))]
+    if len(parts) < 2 or re.fullmatch(r"[^@]+@[^@]+[.][^@.]+", word):
+        return _quoted(word, label)
+    last_is_whole = re.search(r"[.][^@._+-]*$", word) is not None  # the end of a host's name
+    return f"({_quoted(word, label)} | ({_ending(parts, label, last_is_whole)}))"
+
+
+def _ending(words: list[str], label: str, last_is_whole: bool = False) -> str:
+    """Whole words, of which only the last may go on, if any: to gather all that begin with an area's code, or with ``com``, takes long."""
+    *whole, last = words
+    exact = label.replace("*", "").rstrip(":")
+    return " & ".join([*(_quoted(word, exact) for word in whole), _quoted(last, exact if last_is_whole else label)])
 
 
 def _quoted(word: str, label: str) -> str:

@@ -28,7 +28,8 @@ CHUNK = 10_000  # leads in one transaction
 
 @dataclass(frozen=True)
 class Kept:
-    """A lead that stays as it is, wholly or in ``fields``: ``changed``, ``activity``, ``exported``, ``merged`` or ``taken``."""
+    """A lead that stays as it is, wholly or in ``fields``: ``changed``, ``activity``, ``exported``, ``merged``, ``taken`` (somebody else
+    has its external id) or ``deleted`` (it is in the bin, or went in a merge)."""
 
     lead_id: int
     reason: str
@@ -232,6 +233,12 @@ _REVERT = f"""
 """
 
 
+_GONE = f"""
+    WITH acted AS ({_ACTED}) SELECT lead_id FROM acted
+    WHERE NOT EXISTS (SELECT FROM leads_lead AS l WHERE l.id = acted.lead_id) ORDER BY lead_id
+"""
+
+
 def revert_fields(act: str, lead_ids: Sequence[int]) -> tuple[int, list[Kept]]:
     """Give the fields that ``act`` changed back what they held before, except where somebody has changed them since.
 
@@ -243,6 +250,8 @@ def revert_fields(act: str, lead_ids: Sequence[int]) -> tuple[int, list[Kept]]:
         kept = [Kept(lead_id, "changed", tuple(sorted(fields))) for lead_id, fields in cursor.fetchall()]
         cursor.execute(_REVERT, parameters)
         reverted = cursor.rowcount
+        cursor.execute(_GONE, parameters)
+        kept += [Kept(lead_id, "deleted") for (lead_id,) in cursor.fetchall()]
     _normalize_phones([one.lead_id for one in kept if {"phone", "country"} & set(one.fields)])
     return reverted, kept
 

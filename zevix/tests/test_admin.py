@@ -17,6 +17,7 @@ from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
 from leads.models import (
+    Activity,
     Assignment,
     Availability,
     DistributionRule,
@@ -40,6 +41,7 @@ TENANTS = {
     RefreshToken: "workspace",
     Invitation: "workspace",
     Lead: "workspace",
+    Activity: "workspace",
     Usage: "workspace",
     Export: "workspace",
     ExportedLead: "workspace",
@@ -76,6 +78,7 @@ def strangers_things(client_of):
         theirs.post("/api/v1/leads", {"company": SECRET, "tags": [SECRET]})
     lead = make_lead(stranger.workspace, external_id=SECRET, company=SECRET, source=SECRET, assigned_user=stranger.user)
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
+    theirs.post(f"/api/v1/leads/{lead.pk}/activities", {"type": "note", "text": SECRET})
     table = CsvSource(io.BytesIO(f"company,email\n{SECRET},\n{SECRET},{SECRET}\n".encode()))
     importing.run(table, Options(), workspace=stranger.workspace, by=Author.of(stranger, "import"), file_name=SECRET)
     return stranger.workspace

@@ -492,8 +492,9 @@ def _list_of(model: type[models.Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
-from leads import (
+from leads import (  # noqa: E402
     activity_admin,  # noqa: F401
     distribution_admin,  # noqa: F401
     history_admin,  # noqa: F401
+    merge_admin,  # noqa: F401
 )

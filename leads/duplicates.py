@@ -260,12 +260,15 @@ SUGGESTED = f"""
 """
 
 
-def pairs(workspace_id: int | None = None) -> QuerySet[Any]:
-    """Pairs of leads that are both there; of one workspace, or of all."""
-    rows = DuplicatePair.objects.all() if workspace_id is None else DuplicatePair.objects.for_workspace(workspace_id)
-    return rows.filter(
-        Exists(Lead.objects.filter(pk=OuterRef("first"))), Exists(Lead.objects.filter(pk=OuterRef("second")))
-    )
+def pairs(workspace_id: int) -> QuerySet[Any]:
+    """A workspace's pairs of leads that are both there."""
+    return of_present_leads(DuplicatePair.objects.for_workspace(workspace_id))
+
+
+def of_present_leads(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Of these pairs those whose leads are both there; the others wait with a lead in the bin, or one that was merged."""
+    first, second = (Lead.objects.filter(pk=OuterRef(name)) for name in ("first", "second"))
+    return rows.filter(Exists(first), Exists(second))
 
 
 def with_suggestion(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -305,9 +305,7 @@ def _forms(ids: list[int], place: Values) -> Values:
     """The ZIP codes and the phones for matching that another place gives another form."""
     zips: dict[int, str] = {}
     phones: dict[int, str] = {}
-    for lead in Lead.objects.filter(pk__in=ids).values(
-        "id", "phone", "phone_normalized", "zip_code", "state", "country"
-    ):
+    for lead in Lead.objects.filter(pk__in=ids).values("id", "phone", "zip_code", "state", "country"):
         after: Values = {**lead, **place}
         if any(after[name] != before for name, before in lead.items()):
             zips[lead["id"]] = zip_code(after["zip_code"], state=after["state"], country=after["country"])

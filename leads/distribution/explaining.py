@@ -20,9 +20,9 @@ def explain(lead_id: int, *, workspace: Workspace) -> dict[str, Any]:
     """``{"lead_id", "owner", "waiting", "score", "price"}``. Raises NotFound."""
     found = Lead.objects.for_workspace(workspace).filter(pk=lead_id)
     lead = found.defer("search_vector").first()
-    if lead is None:
+    origins = history.provenance(found).get(lead_id)
+    if lead is None or origins is None:  # no such lead, or deleted at this very moment
         raise NotFound
-    origins = history.provenance(found)[lead_id]
     given = (
         Assignment.objects.for_workspace(workspace).select_related("rule").filter(lead=lead_id).order_by("-pk").first()
     )

@@ -10,7 +10,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from accounts.models import Membership, Role
 from accounts.tests.factories import make_member
 from accounts.tests.mailbox import run_jobs
-from leads import editing
+from leads import editing, jobs
 from leads.distribution import distributing, rules
 from leads.distribution.distributing import Run
 from leads.history import SYSTEM, Author
@@ -501,7 +501,7 @@ def test_each_workspace_with_rules_is_tried_again_every_hour(member, stranger):
         distribute(one.workspace, make_leads(one.workspace, 2, state="OH"))
     rules.delete(DistributionRule.objects.for_workspace(stranger.workspace).get().pk, workspace=stranger.workspace)
 
-    distributing.retry_everywhere()
+    jobs.distribute_waiting_leads(timestamp=0)
 
     assert [run["workspace_id"] for run in queued()] == [member.workspace_id]
 

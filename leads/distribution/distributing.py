@@ -31,11 +31,15 @@ ARRIVAL, RETRY = "distribution:arrival", "distribution:retry"
 
 @dataclass
 class Outcome:
-    """What became of the leads. One that has an owner already and finds nobody else keeps them, and is ``unchanged``."""
+    """What became of the leads. One that has an owner already and finds nobody else keeps them, and is ``unchanged``.
+
+    ``is_nobody_left`` when no rule has anybody who would take more today.
+    """
 
     assigned: list[Decision] = field(default_factory=list)
     waiting: list[tuple[int, str]] = field(default_factory=list)
     unchanged: list[int] = field(default_factory=list)
+    is_nobody_left: bool = False
 
     def by_user(self) -> list[dict[str, int]]:
         """Who got how many, most first."""
@@ -118,16 +122,16 @@ def carry_on(run: Run) -> None:
 
     Should the worker die, the chunk is done again or not at all: leads that have got an owner are not chosen again.
     """
-    if "waiting" in run.leads and not run.after:
-        _forget_those_who_wait_no_more(run.workspace_id)
     left = unassigned(Workspace(pk=run.workspace_id), run.leads, user_id=run.user_id).filter(pk__gt=run.after)
     chosen = list(left.order_by("workspace_id", "pk").values_list("pk", flat=True)[:CHUNK])
     outcome = _distribute(chosen, run.workspace_id, run.user_id, run.act)
     done = run.done + len(chosen)
     progress = {} if run.total is None else {"done": done, "total": run.total}
     _tell(outcome, run.workspace_id, **progress)
-    # when a whole chunk found nobody on a retry, the rest would not either, mostly; it is tried again within the hour
-    hopeless = "waiting" in run.leads and not outcome.assigned
+    if "waiting" in run.leads and not run.after:
+        _forget_those_who_wait_no_more(run.workspace_id)
+    # the others wait as they did, until somebody is free
+    hopeless = "waiting" in run.leads and outcome.is_nobody_left
     if len(chosen) == CHUNK and not hopeless:
         queue(replace(run, after=chosen[-1], done=done))
 
@@ -149,6 +153,7 @@ def unassigned(workspace: Workspace, which: dict[str, Any], *, user_id: int | No
 
 def _forget_those_who_wait_no_more(workspace_id: int) -> None:
     """Leads that have got an owner by hand, or were deleted."""
+    rulebook.lock(workspace_id)  # nobody else writes the list meanwhile
     without_owner = Lead.objects.filter(pk=OuterRef("lead"), assigned_user=None)
     WaitingLead.objects.for_workspace(workspace_id).exclude(Exists(without_owner)).delete()
 
@@ -180,6 +185,7 @@ def _decide_all(leads: list[Arrival], rules: list[Rule]) -> Outcome:
                 outcome.unchanged.append(lead.id)
             case reason:
                 outcome.waiting.append((lead.id, reason))
+    outcome.is_nobody_left = not any(member.person.is_free for rule in rules for member in rule.members)
     return outcome
 
 

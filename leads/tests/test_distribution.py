@@ -565,7 +565,20 @@ def test_a_chunk_that_is_done_twice_gives_nothing_twice(member, monkeypatch):
     assert Counter(Assignment.objects.values_list("lead", flat=True)).most_common(1)[0][1] == 1
 
 
-def test_a_retry_that_finds_nobody_does_not_go_through_all_who_wait(member, monkeypatch):
+def test_leads_that_no_rule_takes_do_not_keep_those_behind_them_waiting(member, monkeypatch):
+    monkeypatch.setattr(distributing, "CHUNK", 2)
+    make_rule(member.workspace, [member], states=["OH"])
+    available(member, daily_capacity=0)
+    leads = make_leads(member.workspace, 5, state="TX") + make_leads(member.workspace, 1, state="OH")
+    distribute(member.workspace)
+
+    available(member, daily_capacity=1)
+    work_off()
+
+    assert owners(leads) == [None] * 5 + [member.user_id]
+
+
+def test_a_retry_when_nobody_is_free_does_not_go_through_all_who_wait(member, monkeypatch):
     monkeypatch.setattr(distributing, "CHUNK", 2)
     make_rule(member.workspace, [member])
     available(member, daily_capacity=0)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from accounts.models import Membership
 from leads.bulk import NAMING, Change
-from leads.filters import asked_as
+from leads.filters import Asker
 from leads.models import BulkChange
 from leads.selections import Selection
 from leads.serializers import LeadRequest, Listed
@@ -52,8 +52,9 @@ class FilterField(serializers.Field):
     """Filters as the list's query has them: name → value, or values."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
+        request = self.context["request"]
         try:
-            asked_as(data)
+            Selection(filter=data).leads(Asker(request.workspace, request.user.pk))
         except ValidationFailed as error:
             said = error.fields or {}
             raise serializers.ValidationError(said.get("") or said)

@@ -40,10 +40,11 @@ class _Key:
     def same(self, lead: str, group: str) -> str:
         """Whether ``lead`` has the key of ``group``."""
         terms = [f"{value.format(l=lead)} = {group}.k{number}" for number, value in enumerate(self.values)]
-        return " AND ".join([self.present.format(l=lead), *terms])
+        return " AND ".join([f"{lead}.workspace_id = {group}.workspace_id", self.present.format(l=lead), *terms])
 
     def named(self, lead: str) -> str:
-        return ", ".join(f"{value.format(l=lead)} AS k{number}" for number, value in enumerate(self.values))
+        values = [f"{value.format(l=lead)} AS k{number}" for number, value in enumerate(self.values)]
+        return ", ".join([f"{lead}.workspace_id", *values])
 
 
 _KEYS = (
@@ -147,12 +148,13 @@ def _take(workspace_id: int, limit: int) -> list[int]:
 
 def _groups(key: _Key) -> str:
     """The leads that share a key with one that was taken: how many, and the oldest of them."""
-    # LATERAL is one look into the key's index for each: nothing to guess for a planner that does not know new leads yet
+    # LATERAL is one look into the key's index for each. The workspace is that of the group and no constant: of a new one, which its
+    # statistics do not know, the planner would take all leads for fewer than those of a key, and walk them for each
     return f"""
         SELECT g.*, found.* FROM (SELECT DISTINCT {key.named("t")} FROM taken AS t WHERE {key.present.format(l="t")}) AS g
         CROSS JOIN LATERAL (
             SELECT min(m.id) AS oldest, count(*) AS size FROM leads_lead AS m
-            WHERE m.workspace_id = %(workspace)s AND {key.same("m", "g")}
+            WHERE {key.same("m", "g")}
         ) AS found
         WHERE found.size > 1
     """
@@ -167,7 +169,7 @@ def _star(key: _Key) -> str:
         UNION ALL
         SELECT g.oldest, m.id, '{key.reason}'
         FROM {key.reason}_groups AS g CROSS JOIN LATERAL (
-            SELECT m.id FROM leads_lead AS m WHERE m.workspace_id = %(workspace)s AND {key.same("m", "g")} OFFSET 0
+            SELECT m.id FROM leads_lead AS m WHERE {key.same("m", "g")} OFFSET 0
         ) AS m
         WHERE g.oldest = ANY(%(ids)s) AND m.id <> g.oldest AND {evident}
     """
@@ -184,7 +186,8 @@ def _grown_common(key: _Key) -> str:
 
 _PAIR = f"""
     WITH taken AS MATERIALIZED (
-        SELECT id, email, phone_normalized, npi, address, company, zip_code FROM leads_lead WHERE id = ANY(%(ids)s)
+        SELECT id, workspace_id, email, phone_normalized, npi, address, company, zip_code
+        FROM leads_lead WHERE id = ANY(%(ids)s)
     ), {", ".join(f"{key.reason}_groups AS MATERIALIZED ({_groups(key)})" for key in _KEYS)}, wanted AS MATERIALIZED (
         SELECT first, second, array_agg(DISTINCT reason ORDER BY reason) AS reasons
         FROM ({" UNION ALL ".join(_star(key) for key in _KEYS)}) AS found GROUP BY 1, 2

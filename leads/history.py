@@ -194,17 +194,18 @@ def bring_back(version_ids: Sequence[int]) -> list[int]:
     return back
 
 
+def references() -> list[Any]:
+    """The fields that name leads, of all apps. Most have no name for the way back, so that `related_objects` lacks them."""
+    relations: list[Any] = Lead._meta.get_fields(include_hidden=True)
+    return [relation.field for relation in relations if relation.auto_created and not relation.concrete]
+
+
 def forget(lead_ids: Iterable[int]) -> None:
     """Delete for good what is left of leads that are no more: their versions, and all rows that name them."""
     ids = list(lead_ids)
-    for relation in Lead._meta.get_fields(include_hidden=True):  # most of them have no name for the way back
-        if (
-            relation.auto_created
-            and not relation.concrete
-            and relation.related_model not in (Lead, LeadVersion)
-            and relation.related_model._meta.model_name != "exportedlead"
-        ):
-            relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": ids}).delete()
+    for field in references():
+        if field.model not in (Lead, LeadVersion) and field.model._meta.model_name != "exportedlead":
+            field.model._base_manager.filter(**{f"{field.name}__in": ids}).delete()
     LeadVersion.objects.filter(pgh_obj__in=ids).delete()
 
 

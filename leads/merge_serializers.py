@@ -114,7 +114,7 @@ def _one_of(fields: dict[str, Any], name: str, alias: str) -> Any:
 class MergeRequest(OneMergeRequest):
     """One merge, or up to 1,000 under ``merges``. ``preview`` tells what would come of them."""
 
-    merges = OneMergeRequest(many=True, required=False, min_length=1, max_length=MAX_MERGES)
+    merges = serializers.ListField(child=OneMergeRequest(), required=False, min_length=1, max_length=MAX_MERGES)
     preview = serializers.BooleanField(default=False)
 
     def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class MergedSerializer(serializers.Serializer):
     lead = LeadSerializer()
 
 
-class PreviewSerializer(serializers.Serializer):
+class MergePreviewSerializer(serializers.Serializer):
     """Field → ``{"value", "lead_id", "alternatives": [{"lead_id", "value"}]}``; ``lead_id`` is null for a value of several leads."""
 
     survivor_id = serializers.IntegerField()

@@ -24,7 +24,7 @@ from leads.merge_serializers import (
     MergeSerializer,
     PairPage,
     PairState,
-    PreviewSerializer,
+    MergePreviewSerializer,
     UnmergedSerializer,
 )
 from leads.merging import merging, unmerging
@@ -137,7 +137,7 @@ class MergeLeads(Idempotent, APIView):
 
     @extend_schema(
         request=MergeRequest,
-        responses={201: MergedSerializer, 200: PreviewSerializer},
+        responses={201: MergedSerializer, 200: MergePreviewSerializer},
     )
     def post(self, request: SignedInRequest) -> Response:
         """Make one lead of several, many times over if wanted; all or nothing. With `preview`, tell what would come of it."""

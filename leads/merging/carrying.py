@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import UniqueConstraint
 
+from leads import history
 from leads.models import (
     DuplicatePair,
     ExportedLead,
@@ -49,11 +50,7 @@ class Reference:
 @cache
 def references() -> tuple[Reference, ...]:
     """All columns of all apps that name leads."""
-    fields = [
-        relation.field
-        for relation in Lead._meta.get_fields(include_hidden=True)
-        if relation.auto_created and not relation.concrete and relation.related_model not in _STAYING
-    ]
+    fields = [field for field in history.references() if field.model not in _STAYING]
     return tuple(Reference(field.model, field.column, _unique(field)) for field in fields)
 
 

@@ -11,10 +11,12 @@ from leads.models import (
     Assignment,
     Availability,
     DistributionRule,
+    DuplicatePair,
     Export,
     ExportedLead,
     ImportBatch,
     Lead,
+    Merge,
     RejectedRow,
     Usage,
     WaitingLead,
@@ -37,6 +39,8 @@ TENANTS_TABLES = [
     Availability,
     Assignment,
     WaitingLead,
+    DuplicatePair,
+    Merge,
     Event,
     IdempotentAnswer,
     Membership,
@@ -80,6 +84,8 @@ def strangers_things(stranger, client_of):
     for _ in range(2):
         theirs.post("/api/v1/leads", {"company": SECRET, "email": f"{SECRET}@x.example", "tags": [SECRET]})
     theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
+    theirs.post("/api/v1/leads/merge", {"survivor": lead.pk, "losers": [Lead.objects.latest("pk").pk]})
+    theirs.get("/api/v1/leads/duplicates")
     return lead
 
 
@@ -93,6 +99,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         "rule_id": DistributionRule.objects.get().pk,
         "invitation_id": Invitation.objects.get().pk,
         "activity_id": Activity.objects.get().pk,
+        "pair_id": DuplicatePair.objects.first().pk,
+        "merge_id": Merge.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
@@ -110,6 +118,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         ask(names_theirs),
         *(ask({name: value}) for name, value in names_theirs.items()),
         ask(f"external_id,notes\n{SECRET},mine\n", content_type="text/csv"),
+        ask({"survivor": strangers_things.pk, "losers": [strangers_things.pk + 1]}),
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         *(
             ask(query=f"?{name}={value}")

@@ -13,9 +13,8 @@ _PACKAGE = 'xmlns="http://schemas.openxmlformats.org/package/2006/relationships"
 
 def workbook(*rows: list[Any], **sheets: list[list[Any]]) -> bytes:
     """A workbook with one sheet of these rows, or with the sheets named."""
-    book = Workbook()
-    book.remove(book.active)
-    for name, table in (sheets or {"Leads": rows}).items():
+    book = Workbook(write_only=True)
+    for name, table in (sheets or {"Leads": list(rows)}).items():
         sheet = book.create_sheet(name)
         for row in table:
             sheet.append(row)

@@ -20,11 +20,11 @@ from leads.history import Author
 from leads.merge_serializers import (
     MergedSerializer,
     MergePage,
+    MergePreviewSerializer,
     MergeRequest,
     MergeSerializer,
     PairPage,
     PairState,
-    MergePreviewSerializer,
     UnmergedSerializer,
 )
 from leads.merging import merging, unmerging

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
@@ -15,7 +16,7 @@ from leads.errors import ExternalIdTaken, LeadSold
 from leads.history import Author
 from leads.merging import carrying, survivorship
 from leads.merging.survivorship import FIELDS, Row, Settled
-from leads.models import ExportedLead, Lead, Merge, MergedLead
+from leads.models import Activity, ExportedLead, Lead, Merge, MergedLead
 from leads.values import normalized_phone, zip_code
 from zevix import events
 from zevix.errors import NotFound, ValidationFailed
@@ -145,17 +146,20 @@ def _settle(wishes: Sequence[Wish], rows: dict[int, Row]) -> list[dict[str, Sett
     for wish in wishes:
         leads = [rows[lead_id] for lead_id in wish.lead_ids]
         found.append(survivorship.settle(leads, wish.taken_from, wish.given))
-    needed = _needs_action(found)
-    for wish, settled, needs_action in zip(wishes, found, needed, strict=True):
+    due = set(Activity.objects.open().filter(lead__in=rows, due_at__lte=Now()).values_list("lead_id", flat=True))
+    for wish, settled, by_rule in zip(wishes, found, _needs_action(found), strict=True):
+        if "needs_action" in wish.given or "needs_action" in wish.taken_from:
+            continue
         survivor = rows[wish.survivor]
-        chosen = "needs_action" in wish.given or "needs_action" in wish.taken_from
-        if not chosen and any(settled[name].value != survivor[name] for name in ("status", "last_contact")):
-            settled["needs_action"] = Settled(needs_action, None)
+        if any(settled[name].value != survivor[name] for name in ("status", "last_contact")):
+            settled["needs_action"] = Settled(by_rule or not due.isdisjoint(wish.lead_ids), None)
+        elif not due.isdisjoint(wish.losers):
+            settled["needs_action"] = Settled(True, None)
     return found
 
 
 def _needs_action(found: Sequence[dict[str, Settled]]) -> list[bool]:
-    """Whether action is needed, by the database's rule."""
+    """Whether action is needed by status and last contact: the database's rule."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT leads_needs_action(status, last_contact)"

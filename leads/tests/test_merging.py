@@ -163,6 +163,17 @@ def test_whether_action_is_needed_follows_from_what_stays(member):
     assert untouched[0].needs_action is False
 
 
+def test_a_task_that_is_due_comes_along_with_the_need_for_action(member):
+    pairs = [[make(member.workspace, needs_action=False) for _ in range(2)] for _ in range(2)]
+    for (_survivor, loser), due_at in zip(pairs, [JANUARY, datetime(2100, 1, 1, tzinfo=UTC)], strict=True):
+        Activity.objects.create(workspace=member.workspace, lead=loser, type="task", due_at=due_at)
+
+    for leads in pairs:
+        merge(*leads)
+
+    assert [leads[0].needs_action for leads in pairs] == [True, False]
+
+
 def test_an_owner_and_the_place_in_the_catalogue_are_taken_over(member):
     agent = make_member(Role.AGENT, member.workspace).user
     stock = make_catalogue_lead()
@@ -245,7 +256,7 @@ def test_many_merges_cost_as_many_queries_as_few(count, member, django_assert_nu
     wishes = [Wish(survivor.pk, (loser.pk,)) for survivor, loser in pairs]
     quotas.lock_month(member.workspace)
 
-    with django_assert_num_queries(18 + len(carrying.references())):
+    with django_assert_num_queries(19 + len(carrying.references())):
         merging.merge(wishes, workspace=member.workspace, by=SYSTEM)
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +24,8 @@ from accounts.admin import WorkspaceAdmin
 from accounts.models import Membership, User, Workspace
 from billing import entitlements
 from billing.admin import SubscriptionInline
-from leads import editing, quotas, undoing
+from leads import bulk, editing, quotas, undoing
+from leads.bulk import Change
 from leads.forms import LeadForm
 from leads.history import Author
 from leads.models import (
@@ -39,6 +40,7 @@ from leads.models import (
     Undo,
     Usage,
 )
+from leads.selections import Selection
 from zevix.admin_site import ReadOnly, TenantAdmin, is_operator, managed_workspaces
 from zevix.errors import Refusal
 
@@ -222,7 +224,7 @@ class LeadAdmin(TenantAdmin):
         editing.delete(Lead.objects.filter(pk=obj.pk), by=_author(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: LeadQuerySet) -> None:
-        editing.delete(queryset, by=_author(request))
+        self._act(request, queryset, Change(delete=True))
 
     # Columns
 
@@ -272,9 +274,19 @@ class LeadAdmin(TenantAdmin):
     def change_all(self, request: HttpRequest, leads: LeadQuerySet, changes: dict[str, Any]) -> None:
         if self._too_many(request, leads):
             return
-        count = editing.update_all(leads, changes, by=_author(request))
+        count = self._act(request, leads, Change(changes))
         sentence = ngettext("{count} lead changed.", "{count} leads changed.", count)
         self.message_user(request, sentence.format(count=count), messages.SUCCESS if count else messages.WARNING)
+
+    @transaction.atomic
+    def _act(self, request: HttpRequest, leads: LeadQuerySet, change: Change) -> int:
+        """Change leads of one or several workspaces, as the API does with many; returns how many were otherwise before."""
+        ids: dict[int, list[int]] = {}
+        for workspace_id, lead_id in leads.order_by("workspace_id", "pk").values_list("workspace_id", "pk"):
+            ids.setdefault(workspace_id, []).append(lead_id)
+        by, workspaces = _author(request), Workspace.objects.in_bulk(ids)
+        done = [bulk.start(Selection(ids[key]), change, workspace=workspaces[key], by=by) for key in sorted(ids)]
+        return sum(one.changed_count for one in done)
 
     def _too_many(self, request: HttpRequest, leads: LeadQuerySet) -> bool:
         too_many = leads.count() > _AT_ONCE
@@ -496,5 +508,6 @@ from leads import (  # noqa: E402
     activity_admin,  # noqa: F401
     distribution_admin,  # noqa: F401
     history_admin,  # noqa: F401
+    list_admin,  # noqa: F401
     merge_admin,  # noqa: F401
 )

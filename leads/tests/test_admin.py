@@ -16,7 +16,7 @@ from leads.history import SYSTEM, Author
 from leads.imports import importing
 from leads.imports.importing import Options
 from leads.imports.reading import CsvSource
-from leads.models import ExportedLead, ImportBatch, Lead
+from leads.models import BulkChange, ExportedLead, ImportBatch, Lead
 from leads.tests.factories import make_catalogue_lead, make_lead
 from zevix.models import Event
 from zevix.tests.forms import filled
@@ -406,7 +406,11 @@ def test_leads_are_assigned_to_me(browser, manager):
 
     assert said(answer) == ["1 lead changed."]
     assert set(Lead.objects.values_list("assigned_user", "version")) == {(manager.user_id, 2), (manager.user_id, 1)}
-    assert Event.objects.get().data == {"count": 1, "fields": ["assigned_user_id"]}
+    change = BulkChange.objects.get()
+    assert (change.user, change.matched_count, change.changed_count) == (manager.user, 2, 1)
+    assert Event.objects.get(type="lead.updated").data == {
+        "count": 1, "fields": ["assigned_user_id"], "bulk_id": change.pk,
+    }  # fmt: skip
 
 
 def test_leads_of_a_workspace_without_me_are_not_assigned_to_me(operator, manager, in_admin):
@@ -477,7 +481,8 @@ def test_leads_are_deleted(bulk, browser, manager):
 
     assert asked.status_code == 200
     assert not Lead.objects.exists()
-    assert Event.objects.get().data == ({"count": 2} if bulk else {"id": leads[0].pk})
+    told = {"count": 2, "bulk_id": BulkChange.objects.get().pk} if bulk else {"id": leads[0].pk}
+    assert Event.objects.get().data == told
 
 
 def test_a_lead_of_the_catalogue_that_was_sold_stays_so_that_its_copy_is_not_charged_again(

@@ -10,6 +10,8 @@ from leads.models import (
     Activity,
     Assignment,
     Availability,
+    BulkChange,
+    CustomField,
     DistributionRule,
     DuplicatePair,
     Export,
@@ -18,6 +20,7 @@ from leads.models import (
     Lead,
     Merge,
     RejectedRow,
+    SavedView,
     Usage,
     WaitingLead,
 )
@@ -41,6 +44,9 @@ TENANTS_TABLES = [
     WaitingLead,
     DuplicatePair,
     Merge,
+    CustomField,
+    SavedView,
+    BulkChange,
     Event,
     IdempotentAnswer,
     Membership,
@@ -86,6 +92,9 @@ def strangers_things(stranger, client_of):
     theirs.post("/import/leads", f"company,email\n{SECRET},\n{SECRET},{SECRET}\n", content_type="text/csv")
     theirs.post("/api/v1/leads/merge", {"survivor": lead.pk, "losers": [Lead.objects.latest("pk").pk]})
     theirs.get("/api/v1/leads/duplicates")
+    theirs.post("/api/v1/fields", {"key": "secret", "label": SECRET, "kind": "text"})
+    theirs.post("/api/v1/views", {"name": SECRET, "is_shared": True})
+    theirs.post("/api/v1/leads/bulk", {"ids": [lead.pk], "set": {"score": 1}})
     return lead
 
 
@@ -101,6 +110,9 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         "activity_id": Activity.objects.get().pk,
         "pair_id": DuplicatePair.objects.first().pk,
         "merge_id": Merge.objects.get().pk,
+        "field_id": CustomField.objects.get().pk,
+        "view_id": SavedView.objects.get().pk,
+        "bulk_id": BulkChange.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
@@ -118,6 +130,9 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         ask(names_theirs),
         *(ask({name: value}) for name, value in names_theirs.items()),
         ask(f"external_id,notes\n{SECRET},mine\n", content_type="text/csv"),
+        ask({"ids": [strangers_things.pk], "delete": True}),
+        ask({"filter": {"search": SECRET}, "set": {"score": 2}}),
+        ask({"filter": {"extra.secret": "x"}, "assign": None}),
         ask({"survivor": strangers_things.pk, "losers": [strangers_things.pk + 1]}),
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         *(

@@ -49,7 +49,7 @@ class FieldExists(Conflict):
 
 
 class ValuesDoNotFit(Conflict):
-    message = _("{count} leads hold a value that is none of this kind; change these first.")
+    message = _("Leads that hold a value which is none of this kind: {count}. Change these first.")
 
 
 class NoSuchMembers(Conflict):

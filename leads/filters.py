@@ -15,9 +15,7 @@ from typing import Any
 import django_filters
 from django.db.models import Q
 from django.http import QueryDict
-from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from rest_framework.request import Request
 
 from accounts.models import Workspace
@@ -64,8 +62,8 @@ class Filter:
     """``condition`` raises ValueError with a sentence for a value that can't be."""
 
     condition: Condition
+    help: str
     takes_many: bool = False
-    help: Any = ""
 
 
 def _equal(column: str, values: Sequence[Any]) -> Q:
@@ -135,29 +133,25 @@ def _import_batch(values: Sequence[str], asker: Asker) -> Q:
     return Q(import_batch=int(number))
 
 
-_ANY_OF = gettext_lazy("; several apart by commas: any of them")
-
-
-def _many(help: Any) -> Any:
-    return format_lazy("{}{}", help, _ANY_OF)
-
+_ANY = "; several apart by commas: any of them"
 
 FILTERS = {
-    "status": Filter(_choice("status", LeadStatus.values), True, _many(", ".join(LeadStatus.values))),
-    "assigned_to": Filter(_assignee, True, _many(gettext_lazy("A user's id, `me` or `none`"))),
-    "city": Filter(_place("city"), help=gettext_lazy("In whatever case")),
-    "state": Filter(_place("state"), True, _many(gettext_lazy("In whatever case"))),
-    "zip_code": Filter(_zip_code, help=gettext_lazy("What it begins with")),
-    "tag": Filter(_tag, True, _many(gettext_lazy("A tag"))),
-    "source": Filter(lambda values, asker: _equal("source", values), True, _many(gettext_lazy("Where leads came from"))),
-    "email_status": Filter(_choice("email_status", EmailStatus.values), help=", ".join(EmailStatus.values)),
-    "needs_action": Filter(_yes_or_no("needs_action"), help=gettext_lazy("`true` or `false`")),
-    "created_after": Filter(_time("created_at__gt"), help=gettext_lazy("A time, or a day")),
-    "created_before": Filter(_time("created_at__lt"), help=gettext_lazy("A time, or a day")),
-    "import_batch": Filter(_import_batch, help=gettext_lazy("The id of an import")),
-}  # fmt: skip
+    "status": Filter(_choice("status", LeadStatus.values), ", ".join(LeadStatus.values) + _ANY, takes_many=True),
+    "assigned_to": Filter(_assignee, "A user's id, `me` or `none`" + _ANY, takes_many=True),
+    "city": Filter(_place("city"), "In whatever case"),
+    "state": Filter(_place("state"), "In whatever case" + _ANY, takes_many=True),
+    "zip_code": Filter(_zip_code, "What it begins with"),
+    "tag": Filter(_tag, "A tag" + _ANY, takes_many=True),
+    "source": Filter(lambda values, asker: _equal("source", values), "Where leads came from" + _ANY, takes_many=True),
+    "email_status": Filter(_choice("email_status", EmailStatus.values), ", ".join(EmailStatus.values)),
+    "needs_action": Filter(_yes_or_no("needs_action"), "`true` or `false`"),
+    "created_after": Filter(_time("created_at__gt"), "A time, or a day"),
+    "created_before": Filter(_time("created_at__lt"), "A time, or a day"),
+    "import_batch": Filter(_import_batch, "The id of an import"),
+}
 SEARCH = "search"
-NAMES = {**{name: declared.help for name, declared in FILTERS.items()}, SEARCH: gettext_lazy("Words, each as the beginning of one")}  # fmt: skip
+# the names of all filters, with what the API's description says of them
+NAMES = {name: declared.help for name, declared in FILTERS.items()} | {SEARCH: "Words, each as the beginning of one"}
 
 
 # What is asked ------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ _PAGING = [
     OpenApiParameter("count", bool, description="`true` adds `count`"),
     OpenApiParameter("ordering", str, enum=[sign + name for name in ORDERINGS for sign in ("", "-")]),
 ]
-_FILTERS = [OpenApiParameter(name, OpenApiTypes.STR, description=str(help)) for name, help in NAMES.items()]
+_FILTERS = [OpenApiParameter(name, OpenApiTypes.STR, description=help) for name, help in NAMES.items()]
 _VIEW = OpenApiParameter("view", int, description="A saved view: its filters and its order, where the query has none")
 
 

@@ -78,7 +78,7 @@ def test_a_kind_that_does_not_fit_is_refused_with_the_reason(browser, manager):
     field.refresh_from_db()
     assert (field.kind, said(answer)) == (
         "text",
-        ["1 leads hold a value that is none of this kind; change these first."],
+        ["Leads that hold a value which is none of this kind: 1. Change these first."],
     )
 
 

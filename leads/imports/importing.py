@@ -28,7 +28,7 @@ UNATTENDED = Author("import")  # by nobody who signed in: a command of the opera
 _CHUNK = 1_000  # rows in memory at a time
 SHOWN_ERRORS = 1_000
 _ATTEMPTS = 3
-_READ, _SETTLED, _WRITTEN = 60, 75, 98  # percent of the time that an import takes, about
+_READ, _SETTLED, _WRITTEN = 40, 50, 98  # percent of the time that an import takes, about
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,7 @@ class KeptLeadInline(ReadOnly, TabularInline):
     readonly_fields = fields
     extra = 0
     max_num = 0
+    ordering = ["id"]
     per_page = 50
 
 

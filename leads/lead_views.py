@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from orjson import Fragment
 from rest_framework import serializers, status
+from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -22,7 +23,7 @@ from leads.serializers import LeadRequest, LeadSerializer
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.api.serializers import RequestSerializer
-from zevix.errors import Forbidden, NotFound
+from zevix.errors import Forbidden, NotFound, Refusal
 from zevix.json_rows import json_row
 
 _IF_MATCH = OpenApiParameter(
@@ -70,7 +71,7 @@ def versions_wanted(request: SignedInRequest) -> set[int] | None:
 def _changed(request: SignedInRequest, lead_id: int) -> Response:
     try:
         changes = LeadRequest.parse(request)
-    except serializers.ValidationError:
+    except (APIException, Refusal):
         _answered(lead_id, request.workspace)  # of a lead that is not there, nothing can be wrong
         raise
     by = Author.of(request.membership)

@@ -25,7 +25,9 @@ from leads.models import (
     ExportedLead,
     ImportBatch,
     Lead,
+    LeadVersion,
     RejectedRow,
+    Undo,
     Usage,
     WaitingLead,
 )
@@ -47,6 +49,8 @@ TENANTS = {
     ExportedLead: "workspace",
     ImportBatch: "workspace",
     RejectedRow: "batch__workspace",
+    LeadVersion: "workspace",
+    Undo: "workspace",
     DistributionRule: "workspace",
     Availability: "workspace",
     Assignment: "workspace",
@@ -80,7 +84,11 @@ def strangers_things(client_of):
     theirs.post("/zevix/export-lead", {"lead_id": lead.pk}, headers={"Idempotency-Key": SECRET})
     theirs.post(f"/api/v1/leads/{lead.pk}/activities", {"type": "note", "text": SECRET})
     table = CsvSource(io.BytesIO(f"company,email\n{SECRET},\n{SECRET},{SECRET}\n".encode()))
-    importing.run(table, Options(), workspace=stranger.workspace, by=Author.of(stranger, "import"), file_name=SECRET)
+    batch = importing.run(
+        table, Options(), workspace=stranger.workspace, by=Author.of(stranger, "import"), file_name=SECRET
+    )
+    theirs.patch(f"/api/v1/leads/{lead.pk}", {"name": SECRET})
+    theirs.post(f"/api/v1/imports/{batch.pk}/undo")
     return stranger.workspace
 
 

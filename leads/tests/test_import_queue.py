@@ -212,7 +212,7 @@ def test_what_can_be_refused_at_once_is(send, options):
         ("en", "The file can't be read: the quotation mark opened in row 32 is never closed."),
         (
             "de",
-            "Die Datei kann nicht gelesen werden: Das in Zeile 32 geöffnete Anführungszeichen wird nie geschlossen.",
+            "Die Datei kann nicht gelesen werden: das in Zeile 32 geöffnete Anführungszeichen wird nie geschlossen.",
         ),
     ],
 )

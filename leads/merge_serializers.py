@@ -14,7 +14,7 @@ from leads.serializers import ALIASES, LeadRequest, LeadSerializer
 from leads.undo_views import KeptSerializer
 from zevix.api.serializers import RequestSerializer
 
-MAX_MERGES, MAX_LOSERS = 1_000, 100
+MAX_MERGES, MAX_LOSERS, MAX_LEADS = 1_000, 100, 10_000
 _CHOOSABLE = set(survivorship.FIELDS) - {"catalogue_lead_id"}
 
 
@@ -123,7 +123,10 @@ class MergeRequest(OneMergeRequest):
             return {"wishes": [super().validate(fields)["wish"]], "preview": preview, "several": False}
         if len(fields) > 1:
             raise serializers.ValidationError({"merges": [_("Give one merge, or merges.")]})
-        return {"wishes": [one["wish"] for one in fields["merges"]], "preview": preview, "several": True}
+        wishes = [one["wish"] for one in fields["merges"]]
+        if sum(len(wish.lead_ids) for wish in wishes) > MAX_LEADS:
+            raise serializers.ValidationError({"merges": [_("At most {limit} leads in all.").format(limit=MAX_LEADS)]})
+        return {"wishes": wishes, "preview": preview, "several": True}
 
 
 # Answers ------------------------------------------------------------------------------------------------------------------

@@ -48,23 +48,23 @@ def _lead(column: str) -> str:
 
 _PAIR_ROW = RawSQL(
     f"""
-    json_build_object(
-        'id', leads_duplicatepair.id, 'leads', json_build_array({_lead("first_id")}, {_lead("second_id")}),
-        'reasons', leads_duplicatepair.reasons, 'survivor', {duplicates.SUGGESTED}, 'state', leads_duplicatepair.state,
-        'created_at', {moment("leads_duplicatepair.created_at")}
-    )::text
+    SELECT row_to_json(r)::text FROM (
+        SELECT leads_duplicatepair.id, json_build_array({_lead("first_id")}, {_lead("second_id")}) AS leads,
+            leads_duplicatepair.reasons, {duplicates.SUGGESTED} AS survivor, leads_duplicatepair.state,
+            {moment("leads_duplicatepair.created_at")} AS created_at
+    ) AS r
     """,
     [],
     output_field=models.TextField(),
 )
 _MERGE_ROW = RawSQL(
     f"""
-    json_build_object(
-        'id', leads_merge.id, 'survivor_id', leads_merge.survivor_id,
-        'merged_ids', (SELECT json_agg(lead_id ORDER BY id) FROM leads_mergedlead WHERE merge_id = leads_merge.id),
-        'user_id', leads_merge.user_id, 'created_at', {moment("leads_merge.created_at")},
-        'undone_at', {moment("leads_merge.undone_at")}
-    )::text
+    SELECT row_to_json(r)::text FROM (
+        SELECT leads_merge.id, leads_merge.survivor_id,
+            (SELECT json_agg(lead_id ORDER BY id) FROM leads_mergedlead WHERE merge_id = leads_merge.id) AS merged_ids,
+            leads_merge.user_id, {moment("leads_merge.created_at")} AS created_at,
+            {moment("leads_merge.undone_at")} AS undone_at
+    ) AS r
     """,
     [],
     output_field=models.TextField(),

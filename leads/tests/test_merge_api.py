@@ -264,6 +264,7 @@ ONE, OTHER = 1, 2  # ids that there are not
         ({"merges": [{"survivor": ONE, "losers": [OTHER]}], "survivor": ONE}, {"merges"}),
         ({"merges": [{"survivor": ONE, "losers": [OTHER]}] * 1001}, {"merges"}),
         ({"merges": [{"survivor": ONE, "losers": [OTHER]}, {"survivor": OTHER, "losers": [3]}]}, {"losers"}),
+        ({"merges": [{"survivor": ONE, "losers": list(range(2, 102))}] * 100}, {"merges"}),
     ],
 )
 def test_what_is_no_merge_is_refused_at_its_field(body, fields, api):

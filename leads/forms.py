@@ -130,6 +130,9 @@ class LeadForm(forms.ModelForm):
         """The fields that were changed, as `leads.editing` takes them."""
         changed = [name for name in self.changed_data if name in CLEANERS or name in ("extra", "assigned_user")]
         values = {name: self.cleaned_data[name] for name in changed}
+        if "extra" in values:
+            # the form holds all of them: a key that it has no more is to go
+            values["extra"] = dict.fromkeys(self.initial.get("extra") or {}) | values["extra"]
         if "assigned_user" in values:
             values["assigned_user_id"] = getattr(values.pop("assigned_user"), "pk", None)
         return values

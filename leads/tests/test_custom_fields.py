@@ -259,6 +259,17 @@ def test_the_admins_form_is_checked_as_well(api, member, in_admin):
     assert extra_of(lead) == {"size": 1234.5}
 
 
+def test_a_key_that_is_taken_out_of_the_admins_form_is_removed(member, in_admin):
+    lead = make_lead(member.workspace, extra={"a": 1, "b": 2, "c": 3})
+    browser, page = in_admin(member.user), f"/admin/leads/lead/{lead.pk}/change/"
+
+    browser.post(page, filled(browser.get(page), extra='{"b": 4, "c": 3}'))
+    assert extra_of(lead) == {"b": 4, "c": 3}
+    browser.post(page, filled(browser.get(page), extra=""))
+
+    assert extra_of(lead) == {}
+
+
 def test_definitions_clean_and_name_for_whoever_reads_files():
     definitions = Definitions([Definition("size", "Größe", "number"), Definition("since", "Seit", "date")])
 

@@ -116,13 +116,15 @@ def finish(bulk: BulkChange) -> None:
             advance(bulk)
     except Refusal as refusal:
         bulk.status, bulk.failure, bulk.finished_at = Status.FAILED, str(refusal), timezone.now()
-        bulk.save(update_fields=["status", "failure", "finished_at"])
+        with transaction.atomic():
+            bulk.save(update_fields=["status", "failure", "finished_at"])
+            _tell(bulk)
 
 
 @transaction.atomic
 def advance(bulk: BulkChange, limit: int = CHUNK) -> None:
     """Change the next ``limit`` leads, in the order of their ids. Raises LeadSold, NoSuchMembers."""
-    current = BulkChange.objects.select_for_update().select_related("workspace").get(pk=bulk.pk)
+    current = BulkChange.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=bulk.pk)
     if current.status in (Status.QUEUED, Status.RUNNING):
         # before the leads: whoever takes a member out takes the member first, and then their leads
         change = _with_members(Change.of(current), current.workspace)

@@ -497,6 +497,7 @@ def test_an_act_that_is_refused_in_its_midst_says_why(member, leads, agents, set
     started.refresh_from_db()
     assert (started.status, started.changed_count) == ("failed", 1)
     assert started.failure == "None of them is a member of this workspace any more."
+    assert [event.data["count"] for event in Event.objects.filter(type="lead.assigned", data__has_key="bulk_id")] == [1]
 
 
 def test_of_several_those_who_have_left_are_passed_over(member, leads, agents, settings):

@@ -249,7 +249,8 @@ def _merged(column: str) -> str:
 
 
 def _consequences(columns: Sequence[str]) -> dict[str, str]:
-    """What follows from the new values: an address that changed is unverified, a status or contact tells anew who needs action.
+    """What follows from the new values: an address that changed is unverified, a status or contact tells anew who needs action (as does a
+    task that is due).
 
     Without a change of these the flag stays as it is, for somebody may have cleared it. ``NEW`` is what a lead without a status
     has, so it counts as none here, as it did in the row that brought the lead.
@@ -263,7 +264,10 @@ def _consequences(columns: Sequence[str]) -> dict[str, str]:
         given = "s.needs_action" if "needs_action" in columns else "NULL"
         following["needs_action"] = f"""
             coalesce({given}, CASE WHEN ({status}, {contact}) IS DISTINCT FROM (l.status, l.last_contact)
-                THEN leads_needs_action({known}, {contact}) ELSE l.needs_action END)
+                THEN leads_needs_action({known}, {contact}) OR EXISTS (
+                    SELECT FROM leads_activity AS a
+                    WHERE a.lead_id = l.id AND a.type = 'task' AND a.done_at IS NULL AND a.due_at <= now()
+                ) ELSE l.needs_action END)
         """
     return following
 

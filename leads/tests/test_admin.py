@@ -459,7 +459,7 @@ def test_an_act_on_all_that_a_search_found_reaches_just_these(browser, manager):
 
 
 def test_more_leads_than_one_handles_by_hand_are_left_alone(browser, manager, monkeypatch):
-    monkeypatch.setattr("leads.admin._AT_ONCE", 1)
+    monkeypatch.setattr("leads.admin.leads._AT_ONCE", 1)
     leads = [make_lead(manager.workspace), make_lead(manager.workspace)]
 
     answers = [choose(browser, "set_status_won", *leads), choose(browser, "delete_selected", *leads, post="yes")]

@@ -435,7 +435,7 @@ def test_the_same_request_distributes_once(api, member):
 
 
 def test_more_than_a_request_can_wait_for_goes_on_in_the_background(api, member, monkeypatch):
-    monkeypatch.setattr("leads.distribution_views.AT_ONCE", 2)
+    monkeypatch.setattr("leads.views.distribution.AT_ONCE", 2)
     monkeypatch.setattr(distributing, "CHUNK", 2)
     make_rule(member.workspace, [member])
     leads = [make_lead(member.workspace, city="Akron") for _ in range(3)] + make_leads(member.workspace, 1)

@@ -1,6 +1,5 @@
 """Which rows are one lead, and which lead that is: the rules of `leads.imports.matching`, one by one."""
 
-
 import pytest
 
 from leads.imports import importing

@@ -114,7 +114,7 @@ def test_pairs_are_dismissed_and_offered_again(browser, manager):
 
 
 def test_more_than_one_handles_by_hand_is_left_alone(browser, manager, monkeypatch):
-    monkeypatch.setattr("leads.merge_admin._AT_ONCE", 1)
+    monkeypatch.setattr("leads.admin.merging._AT_ONCE", 1)
     pairs = [twins(manager.workspace, f"{number}@x.example") for number in range(2)]
 
     answer = choose(browser, PAIRS, "merge", *pairs)

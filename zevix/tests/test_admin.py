@@ -20,13 +20,18 @@ from leads.models import (
     Activity,
     Assignment,
     Availability,
+    BulkChange,
+    CustomField,
     DistributionRule,
+    DuplicatePair,
     Export,
     ExportedLead,
     ImportBatch,
     Lead,
     LeadVersion,
+    Merge,
     RejectedRow,
+    SavedView,
     Undo,
     Usage,
     WaitingLead,
@@ -51,6 +56,11 @@ TENANTS = {
     RejectedRow: "batch__workspace",
     LeadVersion: "workspace",
     Undo: "workspace",
+    BulkChange: "workspace",
+    CustomField: "workspace",
+    SavedView: "workspace",
+    DuplicatePair: "workspace",
+    Merge: "workspace",
     DistributionRule: "workspace",
     Availability: "workspace",
     Assignment: "workspace",
@@ -89,6 +99,12 @@ def strangers_things(client_of):
     )
     theirs.patch(f"/api/v1/leads/{lead.pk}", {"name": SECRET})
     theirs.post(f"/api/v1/imports/{batch.pk}/undo")
+    twins = [make_lead(stranger.workspace, company=SECRET, email=f"twin@{SECRET}.example") for _ in range(4)]
+    theirs.post("/api/v1/leads/merge", {"survivor": twins[0].pk, "losers": [twins[1].pk]})
+    assert theirs.get("/api/v1/leads/duplicates").json()["results"]
+    theirs.post("/api/v1/fields", {"key": "secret", "label": SECRET, "kind": "text"})
+    theirs.post("/api/v1/views", {"name": SECRET, "is_shared": True})
+    theirs.post("/api/v1/leads/bulk", {"ids": [lead.pk], "set": {"city": SECRET}})
     return stranger.workspace
 
 

@@ -1,9 +1,7 @@
 """Front doors: taking imports and bulk changes back."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -11,37 +9,10 @@ from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
 from leads import undoing
 from leads.history import Author
-from leads.models import KeptLead, Undo
+from leads.models import Undo
+from leads.serializers.undo import UndoSerializer
 from zevix.api.idempotency import Idempotent
 from zevix.errors import NotFound
-
-_SHOWN_KEPT = 1_000
-
-
-class KeptSerializer(serializers.ModelSerializer):
-    lead_id = serializers.IntegerField()
-
-    class Meta:
-        model = KeptLead
-        fields = ["lead_id", "reason", "fields"]
-        read_only_fields = fields
-
-
-class UndoSerializer(serializers.ModelSerializer):
-    """What an undo did. ``kept`` are leads that somebody has worked on since, and in which fields; the first 1,000."""
-
-    kept = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Undo
-        fields = [
-            "act", "status", "progress", "removed_count", "reverted_count", "restored_count", "kept_count", "kept",
-            "created_at", "finished_at",
-        ]  # fmt: skip
-        read_only_fields = fields
-
-    def get_kept(self, undo: Undo) -> list[dict[str, Any]]:
-        return list(KeptSerializer(undo.kept.order_by("id")[:_SHOWN_KEPT], many=True).data)
 
 
 class UndoAct(Idempotent, APIView):

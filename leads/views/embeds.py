@@ -28,7 +28,7 @@ from accounts.sign_in import sign_in
 from accounts.tokens import Tokens
 from accounts.views import OpenView
 from leads import exports, quotas
-from leads.serializers import EmbedSignedIn, ExportBatchRequest, ExportLeadRequest, ExportReceipt
+from leads.serializers.leads import EmbedSignedIn, ExportBatchRequest, ExportLeadRequest, ExportReceipt
 from zevix.api.idempotency import Idempotent
 from zevix.errors import Unauthenticated
 

@@ -16,8 +16,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from leads import custom_fields
+from leads.admin.acts import author, tell_of_undo
 from leads.forms import Lines
-from leads.history import Author
 from leads.models import BulkChange, CustomField, SavedView
 from zevix.admin_site import ReadOnly, TenantAdmin, is_operator
 
@@ -60,7 +60,7 @@ class CustomFieldAdmin(TenantAdmin):
         return [*super().get_readonly_fields(request, obj), *(["key"] if obj else [])]
 
     def save_model(self, request: HttpRequest, obj: CustomField, form: Any, change: bool) -> None:
-        by = Author("human", request.user.pk)
+        by = author(request)
         written = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "workspace"}
         if change:
             before = CustomField.objects.get(pk=obj.pk)
@@ -125,6 +125,12 @@ class BulkChangeAdmin(ReadOnly, TenantAdmin):
         ("title", "kind"), ("workspace", "person"), ("status", "progress"), ("matched_count", "changed_count"), "failure",
         "done", "meant", ("created_at", "finished_at"),
     ]  # fmt: skip
+    actions = ["undo"]
+
+    @admin.action(description=_("Undo"), permissions=["view"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[BulkChange]) -> None:
+        for change in queryset.select_related("workspace").order_by("-pk"):
+            tell_of_undo(self, request, f"bulk:{change.pk}", change.workspace)
 
     @display(description=_("bulk change"), ordering="id")
     def title(self, change: BulkChange) -> str:

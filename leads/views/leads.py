@@ -17,7 +17,7 @@ from leads import catalogue, editing, saved_views
 from leads.filters import NAMES, NEWEST_FIRST, ORDERINGS, Asker, asked_in, find, order
 from leads.history import Author
 from leads.models import LEAD_ROW, Lead
-from leads.serializers import (
+from leads.serializers.leads import (
     AddedLead,
     CataloguePage,
     LeadPage,

@@ -17,7 +17,10 @@ from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
 from leads import duplicates
 from leads.history import Author
-from leads.merge_serializers import (
+from leads.merging import merging, unmerging
+from leads.merging.merging import Merged, Wish
+from leads.models import LEAD_ROW, DuplicatePair, Lead, Merge
+from leads.serializers.merging import (
     MergedSerializer,
     MergePage,
     MergePreviewSerializer,
@@ -27,9 +30,6 @@ from leads.merge_serializers import (
     PairState,
     UnmergedSerializer,
 )
-from leads.merging import merging, unmerging
-from leads.merging.merging import Merged, Wish
-from leads.models import LEAD_ROW, DuplicatePair, Lead, Merge
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.errors import NotFound

@@ -13,9 +13,9 @@ from accounts.requests import SignedInRequest
 from accounts.team_views import PAGING
 from leads import saved_views
 from leads.custom_fields import PREFIX
-from leads.field_views import Words
 from leads.models import Lead, SavedView
-from leads.serializers import ALIASES
+from leads.serializers.leads import ALIASES
+from leads.views.fields import Words
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.api.serializers import RequestSerializer

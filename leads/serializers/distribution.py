@@ -13,7 +13,7 @@ from accounts.serializers import TextField
 from leads.distribution.deciding import NO_MEMBERS, NO_RULE, NOBODY_FREE, Strategy
 from leads.distribution.rules import distinct
 from leads.models import LEAD_ROW, DistributionRule
-from leads.serializers import LeadSerializer
+from leads.serializers.leads import LeadSerializer
 from zevix.api.serializers import RequestSerializer
 from zevix.json_rows import moment
 

@@ -17,7 +17,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from leads import activities
-from leads.admin import AssigneeFilter, LeadAdmin
+from leads.admin.acts import author
+from leads.admin.leads import AssigneeFilter, LeadAdmin
 from leads.history import Author
 from leads.models import Activity
 from leads.values import MAX_NOTES
@@ -29,11 +30,6 @@ _COLOURS = {
     Activity.Type.CALL: "success", Activity.Type.EMAIL: "success", Activity.Type.MEETING: "success",
     Activity.Type.TASK: "warning", Activity.Type.NOTE: "info", Activity.Type.STATUS_CHANGE: "default",
 }  # fmt: skip
-
-
-def _author(request: HttpRequest) -> Author:
-    """The operator, or a manager: whoever else reaches an activity here."""
-    return Author("human", request.user.pk)
 
 
 class ActivityForm(forms.ModelForm):
@@ -112,14 +108,14 @@ class ActivityAdmin(TenantAdmin):
         return [*fields, "lead"] if obj else fields
 
     def save_model(self, request: HttpRequest, obj: Activity, form: Any, change: bool) -> None:
-        place, by = obj.lead.workspace_id, _author(request)
+        place, by = obj.lead.workspace_id, author(request)
         if change:
             activities.change(obj.pk, form.written(), workspace=place, by=by)
         else:
             obj.pk = activities.add(obj.lead_id, form.written(), workspace=place, by=by)
 
     def delete_model(self, request: HttpRequest, obj: Activity) -> None:
-        activities.delete(obj.pk, workspace=obj.workspace_id, by=_author(request))
+        activities.delete(obj.pk, workspace=obj.workspace_id, by=author(request))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Activity]) -> None:
@@ -171,7 +167,7 @@ class ActivityInline(ReadOnly, TabularInline):
         return Activity.objects.select_related("user").order_by("-id")  # the form set takes the lead's
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        formset = type("LatestActivities", (LatestActivities,), {"author": _author(request)})
+        formset = type("LatestActivities", (LatestActivities,), {"author": author(request)})
         return super().get_formset(request, obj, formset=formset, **kwargs)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -22,13 +22,13 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin.members import with_members
 from accounts.models import Membership, User, Workspace
-from leads.admin import LeadAdmin
+from leads.admin.acts import author
+from leads.admin.leads import LeadAdmin
 from leads.distribution import distributing, rulebook, rules
 from leads.distribution.deciding import Strategy
 from leads.distribution.explaining import by_rule, why_it_waits
 from leads.errors import RuleNameTaken
 from leads.forms import Lines
-from leads.history import Author
 from leads.models import Assignment, Availability, DistributionRule, Lead, LeadQuerySet, RuleMember, WaitingLead
 from zevix.admin_site import ReadOnly, TenantAdmin
 
@@ -47,7 +47,7 @@ def _distribute(model_admin: Any, request: HttpRequest, leads: Iterable[tuple[in
         by_workspace[workspace_id].append(lead_id)
     assigned = waiting = 0
     for workspace_id, ids in by_workspace.items():
-        outcome = distributing.distribute(ids, workspace=workspace_id, by=Author("human", request.user.pk))
+        outcome = distributing.distribute(ids, workspace=workspace_id, by=author(request))
         assigned, waiting = assigned + len(outcome.assigned), waiting + len(outcome.waiting)
     sentence = ngettext("{count} lead was given to somebody.", "{count} leads were given to somebody.", assigned)
     model_admin.message_user(

@@ -13,9 +13,9 @@ from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
 from accounts.team_views import PAGING
 from leads import bulk
-from leads.bulk_serializers import BULK_ROW, BulkPage, BulkRequest, BulkSerializer
 from leads.history import Author
 from leads.models import BulkChange
+from leads.serializers.bulk import BULK_ROW, BulkPage, BulkRequest, BulkSerializer
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.errors import NotFound

@@ -19,7 +19,7 @@ from accounts.requests import SignedInRequest
 from leads import editing, history
 from leads.history import Author
 from leads.models import LEAD_ROW, Lead, LeadVersion
-from leads.serializers import LeadRequest, LeadSerializer
+from leads.serializers.leads import LeadRequest, LeadSerializer
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.api.serializers import RequestSerializer

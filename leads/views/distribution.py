@@ -17,7 +17,9 @@ from accounts.requests import SignedInRequest
 from leads.distribution import distributing, rules
 from leads.distribution.distributing import AT_ONCE, Outcome, Run
 from leads.distribution.explaining import explain
-from leads.distribution_serializers import (
+from leads.history import Author
+from leads.models import DistributionRule, Lead, WaitingLead
+from leads.serializers.distribution import (
     AVAILABILITY_ROW,
     RULE_ROW,
     WAITING_ROW,
@@ -34,8 +36,6 @@ from leads.distribution_serializers import (
     WaitingPage,
     WhySerializer,
 )
-from leads.history import Author
-from leads.models import DistributionRule, Lead, WaitingLead
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page
 from zevix.errors import Forbidden, NotFound

@@ -15,7 +15,10 @@ from rest_framework.views import APIView
 from accounts.models import Workspace
 from accounts.requests import SignedInRequest
 from leads.history import Author
-from leads.import_serializers import (
+from leads.imports import importing, previewing, queueing, rejected
+from leads.imports.reading import Incoming
+from leads.models import ImportBatch, Undo
+from leads.serializers.imports import (
     ImportOptions,
     ImportPage,
     ImportResult,
@@ -23,9 +26,6 @@ from leads.import_serializers import (
     PreviewSerializer,
     QueuedImport,
 )
-from leads.imports import importing, previewing, queueing, rejected
-from leads.imports.reading import Incoming
-from leads.models import ImportBatch, Undo
 from zevix.api.idempotency import Idempotent, hash_request
 from zevix.api.pages import page
 from zevix.api.uploads import (

@@ -16,7 +16,7 @@ from leads.filters import narrow
 from leads.history import Author
 from leads.models import ACTIVITY_ROW, Activity, ActivityQuerySet, Lead
 from leads.moments import moment
-from leads.serializers import Moment, Text
+from leads.serializers.leads import Moment, Text
 from leads.values import MAX_NOTES, text
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page

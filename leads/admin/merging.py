@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from leads import duplicates
-from leads.history import Author
+from leads.admin.acts import author
 from leads.merging import merging, unmerging
 from leads.merging.merging import Wish
 from leads.models import DuplicatePair, Lead, Merge
@@ -29,11 +29,6 @@ _REASONS = {
     "npi": _("NPI and address"),
     "company": _("company and ZIP code"),
 }
-
-
-def _author(request: HttpRequest) -> Author:
-    """The operator, or a manager: whoever else reaches a lead here."""
-    return Author("human", request.user.pk)
 
 
 def _link(lead_id: int, title: str | None) -> SafeString | str:
@@ -147,7 +142,7 @@ class DuplicatePairAdmin(ActsOnRows, ReadOnly, TenantAdmin):
 
 def _merge(pair: Any, request: HttpRequest) -> None:
     loser = pair.first_id if pair.suggested == pair.second_id else pair.second_id
-    merging.merge([Wish(pair.suggested, (loser,))], workspace=pair.workspace, by=_author(request))
+    merging.merge([Wish(pair.suggested, (loser,))], workspace=pair.workspace, by=author(request))
 
 
 @admin.register(Merge)
@@ -190,7 +185,7 @@ class MergeAdmin(ActsOnRows, ReadOnly, TenantAdmin):
     def undo(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         # the newest first, since a lead that was merged further must come back before what was merged into it
         merges = queryset.select_related("workspace").order_by("-pk")
-        by = _author(request)
+        by = author(request)
         count = self.act_on_each(
             request, merges, lambda merge: unmerging.undo(merge.pk, workspace=merge.workspace, by=by)
         )

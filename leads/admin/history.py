@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from accounts.models import User
 from leads import editing, history
-from leads.history import Author
+from leads.admin.acts import author
 from leads.models import KeptLead, Lead, LeadVersion, Undo
 from zevix.admin_site import ReadOnly, TenantAdmin
 from zevix.errors import Refusal
@@ -40,10 +40,6 @@ _AFTER = RawSQL(
     [],
     JSONField(),
 )
-
-
-def _author(request: HttpRequest) -> Author:
-    return Author("human", request.user.pk)
 
 
 class BinFilter(DropdownFilter):
@@ -150,7 +146,9 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
     @display(description=_("the lead before"))
     def before(self, version: Any) -> SafeString:
         held = {
-            field: version.held_before[field] for field in history.FIELDS if version.held_before[field] not in ("", None, [], {})
+            field: version.held_before[field]
+            for field in history.FIELDS
+            if version.held_before[field] not in ("", None, [], {})
         }
         return format_html("<pre>{}</pre>", json.dumps(held, indent=2, ensure_ascii=False))
 
@@ -159,9 +157,7 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
         chosen = queryset.filter(pgh_label="delete").select_related("workspace")
         count = 0
         for version in chosen:
-            count += len(
-                editing.restore_deleted([version.pgh_obj_id], workspace=version.workspace, by=_author(request))
-            )
+            count += len(editing.restore_deleted([version.pgh_obj_id], workspace=version.workspace, by=author(request)))
         left = queryset.count() - count
         self.message_user(request, _("{count} leads are back.").format(count=count), messages.SUCCESS)
         if left:
@@ -172,9 +168,7 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
     def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for version in queryset.filter(pgh_label="update"):
             try:
-                editing.restore(
-                    version.pgh_obj_id, version.version, workspace=version.workspace_id, by=_author(request)
-                )
+                editing.restore(version.pgh_obj_id, version.version, workspace=version.workspace_id, by=author(request))
             except Refusal as refusal:
                 self.message_user(request, f"#{version.pgh_obj_id}: {refusal}", messages.ERROR)
             else:

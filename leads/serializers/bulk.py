@@ -11,7 +11,7 @@ from leads.bulk import NAMING, Change
 from leads.filters import Asker
 from leads.models import BulkChange
 from leads.selections import Selection
-from leads.serializers import LeadRequest, Listed
+from leads.serializers.leads import LeadRequest, Listed
 from leads.values import CLEANERS, MAX_ITEMS
 from zevix.api.serializers import RequestSerializer
 from zevix.errors import ValidationFailed

@@ -1,0 +1,1 @@
+"""Leads and what is done with them as JSON, in and out."""

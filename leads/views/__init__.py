@@ -1,0 +1,1 @@
+"""Front doors for HTTP, by what they are about: unwrap, call one act, answer."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 from django.test import Client
 from django.utils import translation
 from rest_framework.test import APIClient
@@ -14,9 +15,10 @@ from accounts.tests.factories import make_member, make_user
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    """The language that a thread begins with; a request of the test before may have left another."""
+def no_request_before() -> None:
+    """A thread begins without a request's language and id; those of the test before may have left theirs."""
     translation.activate("en")
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

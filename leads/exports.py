@@ -92,7 +92,8 @@ _RESOLVE = f"""
             WHERE id = CASE WHEN given.id ~ '^[0-9]{{1,18}}$' THEN given.id::bigint END AND workspace_id IN (%(workspace)s, {_CATALOGUE})
         UNION ALL
         SELECT coalesce(catalogue_lead_id, id), 2 FROM leads_lead
-            WHERE workspace_id = %(workspace)s AND external_id = given.id AND external_id <> ''
+            -- a query for a number, since the planner expects no lead of a new workspace, and would walk all it has for each id
+            WHERE workspace_id = (SELECT %(workspace)s::bigint) AND external_id = given.id AND external_id <> ''
         UNION ALL
         SELECT id, 3 FROM leads_lead
             WHERE workspace_id = {_CATALOGUE} AND external_id = given.id AND external_id <> ''
@@ -148,7 +149,8 @@ _CHARGE = f"""
         SELECT %(workspace)s, lead.id, 'catalogue',
             jsonb_build_object('source', 'catalogue', 'user', %(user)s::bigint, 'act', 'export:' || (SELECT id FROM receipt)),
             CASE WHEN EXISTS (
-                SELECT FROM leads_lead AS own WHERE own.workspace_id = %(workspace)s AND own.external_id = lead.external_id
+                SELECT FROM leads_lead AS own
+                WHERE own.workspace_id = (SELECT %(workspace)s::bigint) AND own.external_id = lead.external_id
                     AND own.external_id <> ''
             ) THEN '' ELSE lead.external_id END,
             {", ".join(f"lead.{column}" for column in _COPIED)}

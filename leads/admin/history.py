@@ -183,12 +183,16 @@ def _short(value: Any) -> str:
 
 class KeptLeadInline(ReadOnly, TabularInline):
     model = KeptLead
-    fields = ["lead_id", "reason", "fields"]
+    fields = ["number", "reason", "fields"]
     readonly_fields = fields
     extra = 0
     max_num = 0
     ordering = ["id"]
     per_page = 50
+
+    @display(description=_("lead"))
+    def number(self, kept: KeptLead) -> str:
+        return str(kept.lead_id)
 
 
 @admin.register(Undo)

@@ -99,12 +99,14 @@ def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
 
 def _holders(key: str, condition: str) -> str:
     """The leads of the workspace that have one of the keys asked for, with all their keys."""
-    # LATERAL with OFFSET 0 is one look into the key's index for each: nothing to guess for a planner that knows neither table yet
+    # LATERAL with OFFSET 0 is one look into the key's index for each: nothing to guess for a planner that knows neither table yet.
+    # The workspace is a query, since of a new one, written as a number, the planner would expect no lead, and take any index that
+    # begins with the workspace: it would then walk all its leads for each key.
     return f"""
         SELECT l.* FROM (SELECT DISTINCT {key} FROM leads_asked WHERE {key} IS NOT NULL) AS a CROSS JOIN LATERAL (
             SELECT id, nullif(external_id, '') AS external_id, nullif(lower(email), '') AS email_key,
                    nullif(npi, '') || '|' || leads_address_key(address) AS place
-            FROM leads_lead WHERE workspace_id = %(workspace)s AND {condition} OFFSET 0
+            FROM leads_lead WHERE workspace_id = (SELECT %(workspace)s::bigint) AND {condition} OFFSET 0
         ) AS l
     """
 

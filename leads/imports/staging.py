@@ -123,7 +123,7 @@ class Stage:
             """
             UPDATE leads_stage SET fate = 'taken' WHERE fate IS NULL AND leader IN (
                 SELECT s.leader FROM leads_stage AS s JOIN leads_lead AS l
-                    ON l.workspace_id = %s AND l.external_id <> '' AND l.external_id = s.external_id
+                    ON l.workspace_id = (SELECT %s::bigint) AND l.external_id <> '' AND l.external_id = s.external_id
                 WHERE s.fate IS NULL AND l.id IS DISTINCT FROM s.lead_id
                 UNION
                 SELECT s.leader FROM leads_stage AS s JOIN leads_stage AS earlier

@@ -122,7 +122,9 @@ def _carry(reference: Reference) -> str:
 _CARRY_PAIRS = f"""
     WITH moving AS (
         SELECT p.id, m.loser, least(m.survivor, p.other) AS first, greatest(m.survivor, p.other) AS second,
-            row_number() OVER (PARTITION BY m.survivor, p.other ORDER BY m.place, p.id) AS turn
+            row_number() OVER (
+                PARTITION BY least(m.survivor, p.other), greatest(m.survivor, p.other) ORDER BY m.place, p.id
+            ) AS turn
         FROM {_MAP} CROSS JOIN LATERAL (
             SELECT id, second_id AS other, workspace_id FROM leads_duplicatepair WHERE first_id = m.loser AND state = 'dismissed'
             UNION ALL

@@ -236,7 +236,8 @@ BULK_INLINE_LEADS = 20_000  # a change of more goes on in the background
 UNDO_INLINE_LEADS = 20_000  # an undo of more goes on in the background
 DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
 
-PGHISTORY_CREATED_AT_FUNCTION = "statement_timestamp()"  # else what a long import did would bear the time of its beginning
+# else what a long import did would bear the time of its beginning
+PGHISTORY_CREATED_AT_FUNCTION = "statement_timestamp()"
 PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)  # versions are found by their lead
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------

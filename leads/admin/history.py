@@ -190,6 +190,10 @@ class KeptLeadInline(ReadOnly, TabularInline):
     ordering = ["id"]
     per_page = 50
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may see the undo."""
+        return True
+
     @display(description=_("lead"))
     def number(self, kept: KeptLead) -> str:
         return str(kept.lead_id)

@@ -224,7 +224,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    # what several serializers call alike
+    "ENUM_NAME_OVERRIDES": {
+        "LeadStatus": "leads.models.LeadStatus.values",
+        "JobStatus": "leads.models.ImportBatch.Status",
+        "UndoStatus": "leads.models.Undo.Status",
+        "CustomFieldKind": "leads.models.CustomField.Kind",
+        "BulkChangeKind": "leads.models.BulkChange.Kind",
+    },
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of an ordinary JSON body

@@ -220,14 +220,20 @@ class OriginSerializer(serializers.Serializer):
     act = serializers.CharField()
 
 
+# a serializer with a field for each of a lead's
+ProvenanceSerializer = type(
+    "ProvenanceSerializer", (serializers.Serializer,), {field: OriginSerializer() for field in history.FIELDS}
+)
+
+
 class Provenance(APIView):
-    @extend_schema(responses=serializers.DictField(child=OriginSerializer()))
+    @extend_schema(responses=ProvenanceSerializer)
     def get(self, request: SignedInRequest, lead_id: int) -> Response:
         """For each field, who wrote its value, from where, and when."""
         found = history.provenance(Lead.objects.for_workspace(request.workspace).filter(pk=lead_id))
         if not found:
             raise NotFound
-        return Response({field: OriginSerializer(origin).data for field, origin in found[lead_id].items()})
+        return Response(ProvenanceSerializer(found[lead_id]).data)
 
 
 # The bin ------------------------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
         "person",
         "source_told",
         "act_told",
-        "pgh_created_at",
+        "happened_at",
         "workspace",
     ]
     list_filter = [BinFilter]
@@ -81,7 +81,7 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
         "person",
         "source_told",
         "act_told",
-        "pgh_created_at",
+        "happened_at",
         "workspace",
         "before",
     ]
@@ -142,6 +142,10 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
     @display(description=_("act"))
     def act_told(self, version: Any) -> str:
         return (version.pgh_context or {}).get("act", "")
+
+    @display(description=_("when"), ordering="pgh_id")
+    def happened_at(self, version: Any) -> Any:
+        return version.pgh_created_at
 
     @display(description=_("the lead before"))
     def before(self, version: Any) -> SafeString:

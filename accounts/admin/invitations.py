@@ -96,7 +96,7 @@ class InvitationAdmin(TenantAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if not is_operator(request):
-            administered = request.user.administered_workspaces  # type: ignore[union-attr]
+            administered = request.user.administered_workspaces  # type: ignore[union-attr]  # the site lets no stranger in
             kwargs["queryset"] = Workspace.objects.filter(pk__in=administered)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
@@ -130,7 +130,7 @@ class InvitationAdmin(TenantAdmin):
     def _administered(self, request: HttpRequest, queryset: Any) -> Any:
         if is_operator(request):
             return queryset
-        return queryset.filter(workspace__in=request.user.administered_workspaces)  # type: ignore[union-attr]
+        return queryset.filter(workspace__in=request.user.administered_workspaces)  # type: ignore[union-attr]  # the site lets no stranger in
 
     def _report(self, request: HttpRequest, sentence: str, count: int) -> None:
         self.message_user(request, sentence.format(count=count), messages.SUCCESS if count else messages.WARNING)

@@ -26,7 +26,7 @@ _SEARCHES: dict[str, dict[str, Any]] = {
     "one word": {"search": "harbor"},
     "two words": {"search": "grace cardiology"},
     "beginnings": {"search": "gar ped"},
-    "a number": {"search": "(200) 407"},
+    "a number": {"search": "(201) 207"},
 }
 
 

@@ -70,7 +70,7 @@ def find_leads(keys: Sequence[str], columns: Sequence[str], workspace_id: int) -
     """Find the lead of the workspace that each lead of the file is. ``columns`` are those of the file."""
     if keys:
         _ask(keys, columns)
-        sql.run(_HELD, {"workspace": workspace_id})
+        _hold(keys, workspace_id)
         # how many rows share a key is beyond the planner's guess, and a nested loop would take the square of the file's length
         sql.run("SET LOCAL enable_nestloop = off")
         sql.run(_SETTLE)
@@ -97,6 +97,37 @@ def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
     """)
 
 
+_FEW = 200  # rows
+
+
+def _hold(keys: Sequence[str], workspace_id: int) -> None:
+    """The table ``leads_held``: the leads of the workspace that have one of the keys asked for, with all their keys."""
+    ((asked,),) = sql.rows("SELECT count(*) FROM leads_asked")
+    if asked <= _FEW:
+        sql.run(_HELD, {"workspace": workspace_id})
+        return
+    # One pass over the workspace's leads, whatever the planner thinks of them: where its statistics are of an earlier moment, it
+    # may look through all of them for each key. The keys are hashed as long as they fit into the memory that it is given.
+    sql.run("SET LOCAL work_mem = '512MB'")
+    named = {"external_id": "external_id", "email": "lower(email)", "npi": "npi"}
+    columns = {"external_id": "external_id", "email": "email_key", "npi": "npi"}
+    having = " OR ".join(
+        f"{named[key]} IN (SELECT {columns[key]} FROM leads_asked WHERE {columns[key]} IS NOT NULL)" for key in keys
+    )
+    sql.run(
+        f"CREATE TEMPORARY TABLE leads_held ON COMMIT DROP AS SELECT {_KEYS} FROM leads_lead"
+        f" WHERE workspace_id = %(workspace)s AND ({having})",
+        {"workspace": workspace_id},
+    )
+    sql.run("SET LOCAL work_mem TO DEFAULT")
+
+
+_KEYS = """
+    id, nullif(external_id, '') AS external_id, nullif(lower(email), '') AS email_key,
+    nullif(npi, '') || '|' || leads_address_key(address) AS place
+"""
+
+
 def _holders(key: str, condition: str) -> str:
     """The leads of the workspace that have one of the keys asked for, with all their keys."""
     # LATERAL with OFFSET 0 is one look into the key's index for each: nothing to guess for a planner that knows neither table yet.
@@ -104,9 +135,7 @@ def _holders(key: str, condition: str) -> str:
     # begins with the workspace: it would then walk all its leads for each key.
     return f"""
         SELECT l.* FROM (SELECT DISTINCT {key} FROM leads_asked WHERE {key} IS NOT NULL) AS a CROSS JOIN LATERAL (
-            SELECT id, nullif(external_id, '') AS external_id, nullif(lower(email), '') AS email_key,
-                   nullif(npi, '') || '|' || leads_address_key(address) AS place
-            FROM leads_lead WHERE workspace_id = (SELECT %(workspace)s::bigint) AND {condition} OFFSET 0
+            SELECT {_KEYS} FROM leads_lead WHERE workspace_id = (SELECT %(workspace)s::bigint) AND {condition} OFFSET 0
         ) AS l
     """
 

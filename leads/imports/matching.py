@@ -69,16 +69,18 @@ def lead_rows_of_one_file(keys: Sequence[str]) -> None:
 def find_leads(keys: Sequence[str], columns: Sequence[str], workspace_id: int) -> None:
     """Find the lead of the workspace that each lead of the file is. ``columns`` are those of the file."""
     if keys:
-        _ask(keys, columns)
-        _hold(keys, workspace_id)
+        _hold(keys, workspace_id, _ask(keys, columns))
         # how many rows share a key is beyond the planner's guess, and a nested loop would take the square of the file's length
         sql.run("SET LOCAL enable_nestloop = off")
         sql.run(_SETTLE)
         sql.run("SET LOCAL enable_nestloop = on")
 
 
-def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
-    """The table ``leads_asked``: the keys of each lead of the file, NULL where it has none or is not to be matched by it."""
+def _ask(keys: Sequence[str], columns: Sequence[str]) -> int:
+    """The table ``leads_asked``: the keys of each lead of the file, NULL where it has none or is not to be matched by it.
+
+    Returns how many leads these are.
+    """
     alone = {"external_id": "external_id", "email_key": "email_key", "npi": "npi", "place": "place"}
     joint = {column: last(column) for column in alone}
     joint["place"] = _place(last("npi"), last("address"), columns)
@@ -87,7 +89,7 @@ def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
     def listed(values: dict[str, str]) -> str:
         return ", ".join(value if column in used else "NULL::text" for column, value in values.items())
 
-    sql.run(f"""
+    return sql.run(f"""
         CREATE TEMPORARY TABLE leads_asked ON COMMIT DROP AS
         SELECT * FROM (
             SELECT leader, {listed(alone)} FROM leads_stage WHERE fate IS NULL AND leader NOT IN {FOLLOWED}
@@ -100,9 +102,8 @@ def _ask(keys: Sequence[str], columns: Sequence[str]) -> None:
 _FEW = 200  # rows
 
 
-def _hold(keys: Sequence[str], workspace_id: int) -> None:
+def _hold(keys: Sequence[str], workspace_id: int, asked: int) -> None:
     """The table ``leads_held``: the leads of the workspace that have one of the keys asked for, with all their keys."""
-    ((asked,),) = sql.rows("SELECT count(*) FROM leads_asked")
     if asked <= _FEW:
         sql.run(_HELD, {"workspace": workspace_id})
         return

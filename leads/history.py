@@ -7,7 +7,7 @@ acts tell the database for the length of their transaction: `written_by`.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -222,7 +222,3 @@ def empty_bins(limit: int = 5_000) -> int:
     ids = list(old.exclude(Exists(newer)).values_list("pgh_obj_id", flat=True)[:limit])
     forget(ids)
     return len(ids)
-
-
-def as_json(origin: Origin) -> dict[str, Any]:
-    return asdict(origin)

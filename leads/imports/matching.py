@@ -110,10 +110,14 @@ def _hold(keys: Sequence[str], workspace_id: int, asked: int) -> None:
     # One pass over the workspace's leads, whatever the planner thinks of them: where its statistics are of an earlier moment, it
     # may look through all of them for each key. The keys are hashed as long as they fit into the memory that it is given.
     sql.run("SET LOCAL work_mem = '512MB'")
-    named = {"external_id": "external_id", "email": "lower(email)", "npi": "npi"}
-    columns = {"external_id": "external_id", "email": "email_key", "npi": "npi"}
+    asked_for = {
+        "external_id": ("external_id", "external_id"),
+        "email": ("lower(email)", "email_key"),
+        "npi": ("npi", "npi"),
+    }
     having = " OR ".join(
-        f"{named[key]} IN (SELECT {columns[key]} FROM leads_asked WHERE {columns[key]} IS NOT NULL)" for key in keys
+        f"{value} IN (SELECT {column} FROM leads_asked WHERE {column} IS NOT NULL)"
+        for value, column in map(asked_for.__getitem__, keys)
     )
     sql.run(
         f"CREATE TEMPORARY TABLE leads_held ON COMMIT DROP AS SELECT {_KEYS} FROM leads_lead"

@@ -11,10 +11,8 @@ from rest_framework import serializers
 from accounts.models import Membership
 from leads.custom_fields import Definitions, InvalidValues
 from leads.models import DisgType, EmailStatus, Lead, LeadStatus
-from leads.values import CLEANERS, IDENTIFYING, custom_fields
+from leads.values import ALIASES, CLEANERS, IDENTIFYING, custom_fields
 from zevix.api.serializers import RequestSerializer
-
-ALIASES = {"practice_name": "company", "owner_name": "name", "practice_phone": "phone"}
 
 _KEPT_BY_US = {"id", "import_batch_id", "created_at", "updated_at", "version", "email_status", "exported"}
 

@@ -10,8 +10,9 @@ from leads import duplicates
 from leads.merging import survivorship
 from leads.merging.merging import Wish
 from leads.models import DuplicatePair
-from leads.serializers.leads import ALIASES, LeadRequest, LeadSerializer
+from leads.serializers.leads import LeadRequest, LeadSerializer
 from leads.serializers.undo import KeptSerializer
+from leads.values import ALIASES
 from zevix.api.serializers import RequestSerializer
 
 MAX_MERGES, MAX_LOSERS, MAX_LEADS = 1_000, 100, 10_000

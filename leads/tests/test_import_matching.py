@@ -2,7 +2,7 @@
 
 import pytest
 
-from leads.imports import importing
+from leads.imports import importing, matching
 from leads.imports.importing import Options
 from leads.imports.reading import ObjectSource
 from leads.models import Lead
@@ -11,6 +11,12 @@ from leads.tests.factories import make_lead
 pytestmark = pytest.mark.django_db
 
 P, Q = "1000000001", "1000000002"
+
+
+@pytest.fixture(autouse=True, params=["key by key", "in one pass"])
+def way(request, monkeypatch):
+    """Short files and long ones are looked up in different ways, which must come to the same."""
+    monkeypatch.setattr(matching, "_FEW", 0 if request.param == "in one pass" else 1_000_000)
 
 
 @pytest.fixture

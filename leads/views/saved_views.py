@@ -14,7 +14,7 @@ from accounts.team_views import PAGING
 from leads import saved_views
 from leads.custom_fields import PREFIX
 from leads.models import Lead, SavedView
-from leads.serializers.leads import ALIASES
+from leads.values import ALIASES
 from leads.views.fields import Words
 from zevix.api.idempotency import Idempotent
 from zevix.api.pages import page

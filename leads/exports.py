@@ -158,15 +158,16 @@ _CHARGE = f"""
         WHERE lead.workspace_id = {_CATALOGUE}
         ON CONFLICT (workspace_id, catalogue_lead_id) DO NOTHING
     ), counted AS (
-        UPDATE leads_usage
-        SET used = used + (SELECT count(*) FROM charged), limit_when_charged = %(limit)s
-        WHERE workspace_id = %(workspace)s AND month = %(month)s
-        RETURNING used
+        SELECT count(*) AS leads FROM charged
+    ), entered AS (
+        INSERT INTO leads_usageentry (workspace_id, month, kind, leads, credits, ceiling, export_id, user_id)
+        SELECT %(workspace)s, %(month)s, 'charge', leads, least(%(left_in_plan)s - leads, 0), %(ceiling)s, receipt.id, %(user)s
+        FROM receipt, counted WHERE leads > 0
     ), written AS (
         INSERT INTO leads_export (id, workspace_id, user_id, month, new_count, duplicate_count, not_exported_count, unknown_count,
-                                  used, "limit", created_at)
-        SELECT receipt.id, %(workspace)s, %(user)s, %(month)s, (SELECT count(*) FROM charged), %(duplicates)s, %(not_exported)s,
-               %(unknown)s, counted.used, %(limit)s, now()
+                                  used, "limit", created_at, finished_at)
+        SELECT receipt.id, %(workspace)s, %(user)s, %(month)s, leads, %(duplicates)s, %(not_exported)s,
+               %(unknown)s, %(used)s + leads, %(limit)s, now(), now()
         FROM receipt, counted
     )
     SELECT receipt.id, array(SELECT lead_id FROM charged) FROM receipt
@@ -186,6 +187,9 @@ def _charge(
                 "user": by.pk,
                 "month": standing.month,
                 "limit": standing.limit,
+                "left_in_plan": standing.left_in_plan,
+                "ceiling": standing.used + standing.remaining,
+                "used": standing.used,
                 "leads": chosen,
                 "duplicates": len(found.duplicates),
                 "not_exported": sum(len(found.wanted[lead]) for lead in left),

@@ -1,6 +1,6 @@
 """How many leads a workspace may export this month, and how many it has."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,28 +8,46 @@ from django.db import connection
 
 from accounts.models import Workspace
 from billing import entitlements
-from leads.models import Usage
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The quota of a workspace in a month. ``used`` may be above ``limit`` after a change to a smaller plan."""
+    """The quota of a workspace in a month.
+
+    ``from_credit`` of the ``used`` leads came from credit beyond the plan, of which ``credit`` is left. ``used`` may be above
+    ``limit`` after a change to a smaller plan.
+    """
 
     used: int
-    limit: int
+    from_credit: int
+    credit: int
+    monthly_leads: int
     month: str
     plan: str
 
     @property
+    def limit(self) -> int:
+        return self.monthly_leads + self.from_credit + self.credit
+
+    @property
+    def left_in_plan(self) -> int:
+        return max(self.monthly_leads - (self.used - self.from_credit), 0)
+
+    @property
     def remaining(self) -> int:
-        return max(self.limit - self.used, 0)
+        return self.left_in_plan + self.credit
 
     def figures(self) -> dict[str, Any]:
         """The contract's ``used, remaining, limit, month``."""
         return {"used": self.used, "remaining": self.remaining, "limit": self.limit, "month": self.month}
 
+    def credit_needed(self, leads: int) -> int:
+        """How many of so many more leads the plan has no room for."""
+        return max(leads - self.left_in_plan, 0)
+
     def after(self, charged: int) -> "Standing":
-        return Standing(**{**asdict(self), "used": self.used + charged})
+        drawn = self.credit_needed(charged)
+        return replace(self, used=self.used + charged, from_credit=self.from_credit + drawn, credit=self.credit - drawn)
 
 
 def current_month() -> str:
@@ -40,34 +58,53 @@ def current_month() -> str:
 def standing(workspace: Workspace) -> Standing:
     """The quota as it stands. Two queries."""
     month = current_month()
-    used = Usage.objects.for_workspace(workspace).filter(month=month).values_list("used", flat=True).first()
-    return _standing(workspace, month, used or 0)
+    return _standing(workspace, month, _read(workspace.pk, month) or (0, 0, _credit(workspace.pk) or 0))
 
 
 def lock_month(workspace: Workspace) -> Standing:
-    """The quota as it stands, with every other export of the workspace kept waiting until this transaction ends."""
+    """The quota as it stands, with every other act upon it kept waiting until this transaction ends."""
     month = current_month()
-    used = _lock(workspace.pk, month)
-    if used is None:
+    found = _read(workspace.pk, month, locking=True)
+    if found is None:
         _begin_month(workspace.pk, month)
-        used = _lock(workspace.pk, month) or 0
-    return _standing(workspace, month, used)
+        found = _read(workspace.pk, month, locking=True)
+    used, from_credit, credit = found or (0, 0, None)
+    if credit is not None:
+        # at the turn of the month an export of the month before may be drawing on it still
+        credit = _credit(workspace.pk, locking=True)
+    return _standing(workspace, month, (used, from_credit, credit))
 
 
-def _standing(workspace: Workspace, month: str, used: int) -> Standing:
+def _standing(workspace: Workspace, month: str, found: tuple[int, int, int | None]) -> Standing:
     plan = entitlements.plan_of(workspace)
-    return Standing(used=used, limit=plan.monthly_leads, month=month, plan=plan.code)
+    used, from_credit, credit = found
+    return Standing(used, from_credit, credit or 0, plan.monthly_leads, month, plan.code)
 
 
-def _lock(workspace_id: int, month: str) -> int | None:
-    row = Usage.objects.select_for_update().filter(workspace=workspace_id, month=month).values_list("used").first()
-    return row and row[0]
+def _read(workspace_id: int, month: str, *, locking: bool = False) -> tuple[int, int, int | None] | None:
+    return _one(
+        "SELECT used, from_credit, (SELECT balance FROM leads_leadcredit WHERE workspace_id = u.workspace_id)"
+        " FROM leads_usage AS u WHERE workspace_id = %s AND month = %s" + " FOR UPDATE" * locking,
+        [workspace_id, month],
+    )
+
+
+def _credit(workspace_id: int, *, locking: bool = False) -> int | None:
+    found = _one(
+        "SELECT balance FROM leads_leadcredit WHERE workspace_id = %s" + " FOR UPDATE" * locking, [workspace_id]
+    )
+    return found and found[0]
+
+
+def _one(statement: str, parameters: list[Any]) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchone()
 
 
 def _begin_month(workspace_id: int, month: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO leads_usage (workspace_id, month, used, limit_when_charged) VALUES (%s, %s, 0, 0)"
-            " ON CONFLICT (workspace_id, month) DO NOTHING",
+            "INSERT INTO leads_usage (workspace_id, month) VALUES (%s, %s) ON CONFLICT (workspace_id, month) DO NOTHING",
             [workspace_id, month],
         )

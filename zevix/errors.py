@@ -81,6 +81,23 @@ class NotConfigured(Refusal):
     message = _("This needs the setting {setting}, which is not set up.")
 
 
+class UpstreamError(Refusal):
+    """Somebody else's server failed us. ``vendor`` is its name; nothing of ours is lost."""
+
+    code, status = "upstream_error", 502
+    message = _("{vendor} could not do this: {reason}")
+
+
+class Unreachable(UpstreamError):
+    """For now: no connection, no answer in time, too many requests, or a fault over there. Worth another try later."""
+
+    message = _("{vendor} can't be reached at the moment ({reason}). Try again later.")
+
+
+class Rejected(UpstreamError):
+    """For good: the same request would be refused again. ``kind`` is the vendor's own word for the reason."""
+
+
 class Unauthenticated(Refusal):
     code, status = "authentication_required", 401
     message = _("Sign in first.")

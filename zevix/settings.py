@@ -212,6 +212,7 @@ REST_FRAMEWORK = {
         "invitation": env.str("INVITATION_RATE", default="2000/hour" if DEVELOPMENT else "100/hour"),
         "password_reset": env.str("PASSWORD_RESET_RATE", default="200/hour" if DEVELOPMENT else "20/hour"),
     },
+    "URL_FORMAT_OVERRIDE": None,  # else ?format=csv of a download would choose among REST framework's renderers
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -238,7 +239,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of an ordinary JSON body
 IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=50 * 1024 * 1024)
 IMPORT_MAX_UNPACKED_BYTES = env.int("IMPORT_MAX_UNPACKED_BYTES", default=1024 * 1024 * 1024)  # of a workbook's sheet
 IMPORT_INLINE_ROWS = env.int("IMPORT_INLINE_ROWS", default=20_000)  # more are imported by a worker
-EXPORT_BATCH_MAX = 10_000  # ids
+EXPORT_BATCH_MAX = 10_000  # ids in a request; an export of more leads, by a filter, goes on in the background
+EXPORT_MAX = 100_000  # leads in one export
 BULK_INLINE_LEADS = 20_000  # a change of more goes on in the background
 UNDO_INLINE_LEADS = 20_000  # an undo of more goes on in the background
 DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
@@ -246,6 +248,17 @@ DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="US")
 # else what a long import did would bear the time of its beginning
 PGHISTORY_CREATED_AT_FUNCTION = "statement_timestamp()"
 PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)  # versions are found by their lead
+
+# Billing ----------------------------------------------------------------------------------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRET", default=[])  # two, while one takes the other's place
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
+BILLING_GRACE = timedelta(days=env.int("BILLING_GRACE_DAYS", default=7))  # that an unpaid plan is kept for
+BILLING_SYNC_EVERY = timedelta(minutes=15)  # older readings of Stripe are read anew at the next sign of life
+REFUND_WINDOW = timedelta(days=env.int("REFUND_DAYS", default=14))  # in which a dead lead is given back for
+QUOTE_LIFETIME = timedelta(minutes=15)
+SEAT_LIMIT = "billing.entitlements.seats_of"  # a function of a workspace; named here because accounts may not import it
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 

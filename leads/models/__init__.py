@@ -8,10 +8,11 @@ from leads.models.distribution import (
     Territory,
     WaitingLead,
 )
-from leads.models.exports import Export, ExportedLead, Usage
+from leads.models.exports import Export, ExportedLead, ExportQuote, Suppression
 from leads.models.history import BulkChange, KeptLead, LeadVersion, Undo
 from leads.models.imports import ImportBatch, ImportPiece, RejectedRow, RememberedMapping
 from leads.models.lead import LEAD_ROW, DisgType, EmailStatus, Lead, LeadQuerySet, LeadStatus, NeedsAction
+from leads.models.ledger import LeadCredit, Usage, UsageAlert, UsageEntry
 from leads.models.merging import DuplicatePair, Merge, MergedLead, UncomparedLead
 from leads.models.work import ACTIVITY_ROW, Activity, ActivityQuerySet, CustomField, SavedView
 
@@ -29,11 +30,13 @@ __all__ = [
     "DuplicatePair",
     "EmailStatus",
     "Export",
+    "ExportQuote",
     "ExportedLead",
     "ImportBatch",
     "ImportPiece",
     "KeptLead",
     "Lead",
+    "LeadCredit",
     "LeadQuerySet",
     "LeadStatus",
     "LeadVersion",
@@ -44,9 +47,12 @@ __all__ = [
     "RememberedMapping",
     "RuleMember",
     "SavedView",
+    "Suppression",
     "Territory",
     "UncomparedLead",
     "Undo",
     "Usage",
+    "UsageAlert",
+    "UsageEntry",
     "WaitingLead",
 ]

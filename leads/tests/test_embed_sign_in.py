@@ -11,7 +11,7 @@ from accounts.models import Membership, RefreshToken, User
 from accounts.tests.factories import make_member
 from leads.models import Usage
 from leads.quotas import current_month
-from leads.tests.factories import give_plan, make_catalogue
+from leads.tests.factories import give_plan, make_catalogue, use
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +109,7 @@ def test_the_token_of_a_sign_in_opens_the_rest(browser, ann, anonymous):
 
 def test_the_quota_is_that_of_the_plan_after_what_was_used(browser, ann):
     plan = give_plan(ann.workspace, 500)
-    Usage.objects.create(workspace=ann.workspace, month=current_month(), used=45, limit_when_charged=500)
+    use(ann.workspace, 45)
 
     answer = login(browser)
 
@@ -124,7 +124,7 @@ def test_the_quota_is_that_of_the_plan_after_what_was_used(browser, ann):
 
 def test_after_a_smaller_plan_nothing_remains_rather_than_less_than_nothing(browser, ann):
     give_plan(ann.workspace, 10)
-    Usage.objects.create(workspace=ann.workspace, month=current_month(), used=45, limit_when_charged=50)
+    use(ann.workspace, 45)
 
     body = login(browser).json()
 
@@ -167,7 +167,7 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(browser, ann):
 
 def test_a_valid_token_is_renewed_with_the_quota_read_anew(browser, ann, anonymous):
     token = login(browser).json()["token"]
-    Usage.objects.create(workspace=ann.workspace, month=current_month(), used=7, limit_when_charged=50)
+    use(ann.workspace, 7)
 
     answer = renew(anonymous, token=token)
 

@@ -5,9 +5,9 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Role, Workspace
 from accounts.tests.factories import make_member
-from leads.models import Export, ExportedLead, Lead, Usage
+from leads.models import Export, ExportedLead, Lead, Usage, UsageEntry
 from leads.quotas import current_month
-from leads.tests.factories import give_plan, make_catalogue, make_catalogue_lead, make_lead
+from leads.tests.factories import a_month_passes, give_plan, make_catalogue, make_catalogue_lead, make_lead
 from zevix.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_one_lead_is_a_batch_of_one(api):
 def test_a_lead_exported_before_is_free_for_ever_also_in_another_month(api, member):
     make_catalogue(2)
     export(api, "id1")
-    Usage.objects.update(month="2020-01")
+    a_month_passes()
 
     answer = export(api, "id1", "id2")
 
@@ -311,10 +311,12 @@ def test_the_database_itself_refuses_a_second_charge(member):
 
 
 def test_the_database_itself_refuses_usage_beyond_the_limit(member):
-    usage = Usage.objects.create(workspace=member.workspace, month="2026-02", used=5, limit_when_charged=5)
+    receipt = _receipt(member.workspace)
+    charge = {"workspace": member.workspace, "month": receipt.month, "kind": "charge", "export": receipt, "ceiling": 5}
+    UsageEntry.objects.create(**charge, leads=5)
 
     with pytest.raises(IntegrityError, match="leads_usage_never_passes_the_limit"), transaction.atomic():
-        Usage.objects.filter(pk=usage.pk).update(used=6)
+        UsageEntry.objects.create(**charge, leads=1)
 
 
 def test_a_charge_outlives_its_lead(api, member):

@@ -44,7 +44,7 @@ _COPIED = ", ".join(
     ["external_id", "phone_normalized", *(column for column in Lead.COLUMNS if column not in _OWN)],
 )
 
-# Lock the month's usage, charge what is not owned yet as far as the plan goes, copy, count, write receipt and events.
+# Lock the month's usage, charge what is not owned yet as far as the plan goes, copy, write ledger, receipt and events.
 _EXPORT = f"""
     WITH given AS (
         SELECT id, place FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS given (id, place)
@@ -79,9 +79,9 @@ _EXPORT = f"""
         SELECT %(workspace)s, wanted.id, 'catalogue', {_COPIED} FROM wanted
         ON CONFLICT (workspace_id, catalogue_lead_id) DO NOTHING
     ), counted AS (
-        UPDATE leads_usage AS u SET used = u.used + (SELECT count(*) FROM charged), limit_when_charged = receipt."limit"
-        FROM receipt WHERE u.workspace_id = receipt.workspace_id AND u.month = receipt.month
-        RETURNING u.used
+        INSERT INTO leads_usageentry (workspace_id, month, kind, leads, ceiling, export_id, user_id)
+        SELECT %(workspace)s, month, 'charge', (SELECT count(*) FROM charged), "limit", id, user_id FROM receipt
+        RETURNING (SELECT used FROM receipt) AS used
     ), told AS (
         INSERT INTO zevix_event (workspace_id, type, data, created_at)
         SELECT %(workspace)s, type, jsonb_build_object('export_id', receipt.id, 'count', receipt.new_count, 'used', counted.used,

@@ -280,7 +280,7 @@ def test_ten_thousand_ids_are_one_batch(api, member):
 
 def test_the_number_of_queries_follows_neither_the_batch_nor_the_history(api, member, django_assert_num_queries):
     make_catalogue(300)
-    give_plan(member.workspace, 300)
+    give_plan(member.workspace, 1_000)
     export(api, *(f"id{number}" for number in range(1, 150)))
 
     # member, savepoint, usage, plan, what the ids name, the charge, the events, are there rules, release
@@ -299,6 +299,33 @@ def test_an_export_is_told_in_the_event_log(api, member):
     assert [event.type for event in events] == ["export.created", "usage.changed"]
     assert events[0].data["count"] == 1
     assert events[1].data == {"used": 1, "remaining": 49, "limit": 50, "month": current_month()}
+
+
+def test_the_receipt_keeps_what_became_of_each_id_and_which_leads_were_handed_over(api, member):
+    _first, second, third, _fourth = make_catalogue(4)
+    give_plan(member.workspace, 2)
+    export(api, "id3")
+    copy = Lead.objects.for_workspace(member.workspace).get()
+
+    answer = export(api, "id2", copy.pk, "nobody", second.pk, "id1", "id4")
+
+    receipt = Export.objects.latest("pk")
+    lists = ["new_ids", "duplicate_ids", "not_exported", "unknown_ids"]
+    assert receipt.lists == {name: answer.json()[name] for name in lists}
+    assert receipt.lists == {
+        "new_ids": ["id2"],
+        "duplicate_ids": [str(copy.pk), str(second.pk)],
+        "not_exported": ["id1", "id4"],
+        "unknown_ids": ["nobody"],
+    }
+    assert receipt.leads == [second.pk, third.pk]
+    assert (receipt.new_count, receipt.duplicate_count, receipt.not_exported_count, receipt.unknown_count) == (
+        1,
+        2,
+        2,
+        1,
+    )
+    assert (receipt.status, receipt.progress) == ("completed", 100)
 
 
 def test_the_database_itself_refuses_a_second_charge(member):

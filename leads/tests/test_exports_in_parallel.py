@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.tests.factories import make_member
 from leads import exports, quotas
 from leads.errors import AllOwned, QuotaExhausted
-from leads.models import ExportedLead, Lead, Usage
+from leads.models import Export, ExportedLead, Lead, Usage
 from leads.tests.factories import give_plan, make_catalogue, make_lead
 from zevix.models import Event
 
@@ -105,7 +105,7 @@ def test_workspaces_do_not_wait_for_each_other():
 def test_at_the_turn_of_the_month_a_lead_is_still_charged_once(monkeypatch):
     """Two months have two locks; here the constraint alone keeps the promise."""
     member = make_member()
-    make_catalogue(20)
+    catalogue = make_catalogue(20)
     ids = [f"id{number}" for number in range(1, 21)]
     moments = cycle([datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)])
     clock = type("Clock", (), {"now": lambda zone: next(moments)})
@@ -117,6 +117,9 @@ def test_at_the_turn_of_the_month_a_lead_is_still_charged_once(monkeypatch):
     assert sorted(answered) == sorted(ids)
     assert max(answered.values()) == 1
     assert sum(usage.used for usage in Usage.objects.all()) == 20
+    for receipt in Export.objects.all():
+        assert receipt.leads == [lead.pk for lead in catalogue]
+        assert receipt.duplicate_count == len(receipt.lists["duplicate_ids"]) == 20 - receipt.new_count
 
 
 def test_a_lead_given_the_copys_external_id_at_the_same_moment_costs_nobody_anything():

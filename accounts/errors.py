@@ -32,6 +32,11 @@ class LastAdmin(Conflict):
     message = _("A workspace keeps at least one admin; make somebody else an admin first.")
 
 
+class SeatLimitReached(Conflict):
+    code = "seat_limit_reached"
+    message = _("All {limit} seats are taken: members {members}, open invitations {invited}.")
+
+
 class MailNotSent(Refusal):
     code, status = "upstream_error", 502
     message = _("The mail could not be handed to the mail server ({reason}).")

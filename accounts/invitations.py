@@ -17,7 +17,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from accounts import mail, registration
+from accounts import mail, registration, seats
 from accounts.errors import AlreadyMember, TokenInvalid
 from accounts.models import Invitation, InvitationQuerySet, Membership, User, Workspace
 from accounts.sign_in import recognise
@@ -25,7 +25,7 @@ from accounts.sign_in import recognise
 
 @transaction.atomic
 def invite(email: str, role: str, *, by: User, workspace: Workspace, language: str) -> Invitation:
-    """Offer an address a place in a workspace, and mail it the link in ``language``. Raises AlreadyMember.
+    """Offer an address a place in a workspace, and mail it the link in ``language``. Raises AlreadyMember and SeatLimitReached.
 
     An open invitation of that address is renewed: it has a new token, and the old one is dead.
     """
@@ -33,9 +33,10 @@ def invite(email: str, role: str, *, by: User, workspace: Workspace, language: s
 
     email = email.strip().lower()
     # one at a time: else two for the same address would both find none to renew
-    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    seats.lock(workspace)
     if Membership.objects.for_workspace(workspace).filter(user__in=User.objects.with_email(email)).exists():
         raise AlreadyMember
+    seats.require_for_invitation(workspace, email)
     invitation, _new = Invitation.objects.open().update_or_create(
         workspace=workspace,
         email=email,
@@ -49,7 +50,7 @@ def invite(email: str, role: str, *, by: User, workspace: Workspace, language: s
 def resend(invitations: InvitationQuerySet, *, language: str) -> int:
     """Mail the open ones of these again, valid for the whole time anew; returns how many.
 
-    The token stays, so that it does not matter which of the two mails somebody finds.
+    The token stays, so that it does not matter which of the two mails somebody finds. Seats are counted when it is accepted.
     """
     from accounts.jobs import mail_invitation
 
@@ -74,20 +75,23 @@ def accept(token: str, password: str, *, username: str = "", request: HttpReques
     """Make who has the token a member; the user is created, unless the address has an account, whose password it must be then.
 
     ``username`` is for a new account. Raises TokenInvalid; InvalidCredentials and RateLimited as signing in does;
-    AccountExists and ValidationFailed as registering does.
+    AccountExists and ValidationFailed as registering does; SeatLimitReached, and then the invitation stays open.
     """
-    email = find(token).email
+    found = find(token)
+    email = found.email
     user = None
     if has_account(email):
         # outside the transaction, which would forget that somebody guessed
         user = recognise(email, password, request=request)
     with transaction.atomic():
+        seats.lock(found.workspace)  # before the invitation, as `invite` does: else the two could wait for each other
         # held, so that a second use at the same moment finds it used
         invitation = _opened_by(token, Invitation.objects.select_for_update(of=("self",)).select_related("workspace"))
         user = user or registration.create_account(email, password, username=username)
-        member, _new = Membership.objects.get_or_create(
-            user=user, workspace=invitation.workspace, defaults={"role": invitation.role}
-        )
+        member = Membership.objects.of(user_id=user.pk, workspace_id=invitation.workspace_id)
+        if member is None:
+            seats.require_for_member(invitation.workspace)
+            member = Membership.objects.create(user=user, workspace=invitation.workspace, role=invitation.role)
         invitation.accepted_at = timezone.now()
         invitation.save(update_fields=["accepted_at"])
     return member

@@ -94,6 +94,10 @@ class Unreachable(UpstreamError):
     message = _("{vendor} can't be reached at the moment ({reason}). Try again later.")
 
 
+class Unanswered(Unreachable):
+    """No connection, or no answer in time: what was asked may have been done or not."""
+
+
 class Rejected(UpstreamError):
     """For good: the same request would be refused again. ``kind`` is the vendor's own word for the reason."""
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts import roles
+from accounts import roles, seats
 from accounts.errors import LastAdmin
 from accounts.models import Membership, Role, Workspace
 from zevix.admin_site import TenantAdmin, is_operator
@@ -110,6 +110,8 @@ class MembershipAdmin(TenantAdmin):
         if change:
             roles.change(obj, form.cleaned_data["role"])
         else:
+            seats.lock(obj.workspace)
+            seats.require_for_member(obj.workspace)
             super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import stripe
 from django.conf import settings
 
-from zevix.errors import NotConfigured, Rejected, Unreachable
+from zevix.errors import NotConfigured, Rejected, Unanswered, Unreachable
 
 _TIMEOUT, _RETRIES = 20.0, 2  # seconds for each try
 _HURRY = 1.0  # seconds, where somebody waits for an answer that can do without Stripe
@@ -36,13 +36,15 @@ def _client(key: str, base: str, in_a_hurry: bool) -> stripe.StripeClient:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Turn the package's errors into ours: Unreachable (try later) and Rejected (do not), with Stripe's code as ``kind``.
+    """Turn the package's errors into ours: Unreachable (try later; Unanswered is one) and Rejected (do not), with Stripe's code as ``kind``.
 
     Source: https://docs.stripe.com/api/errors
     """
     try:
         yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+    except stripe.APIConnectionError as error:
+        raise Unanswered(vendor="Stripe", reason=_reason(error), kind=error.code) from error
+    except stripe.RateLimitError as error:
         raise Unreachable(vendor="Stripe", reason=_reason(error), kind=error.code) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise Rejected(vendor="Stripe", reason=_reason(error), kind="authentication") from error

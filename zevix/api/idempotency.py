@@ -1,11 +1,16 @@
 """``Idempotency-Key``: the same key and body give the first answer again.
 
-The key's row, the act and the kept answer are one transaction. A second request with the same key waits at the unique constraint
-until the first has committed, and then reads its answer; a crash leaves neither act nor key. So this fits acts that are pure
-database work; one that calls a vendor must keep its own record of what it has done.
+`Idempotent`: the key's row, the act and the kept answer are one transaction. A second request with the same key waits at the
+unique constraint until the first has committed, and then reads its answer; a crash leaves neither act nor key. So it fits acts
+that are pure database work.
+
+`IdempotentAbroad` is for acts that call a vendor, which no transaction may wait for: the key is claimed, the act done and the
+answer kept one after the other. What is known of an act that was broken off is its key's row, and the vendor gets a key that is
+made of it: done again, it is the same act there.
 """
 
 import hashlib
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +21,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from zevix.api.json import dumps
-from zevix.errors import Refusal, ValidationFailed
+from zevix.errors import Conflict, Refusal, Unanswered, ValidationFailed
 from zevix.models import IdempotentAnswer
 
 KEPT_FOR = timedelta(hours=24)
+AT_WORK_FOR = timedelta(minutes=1)  # that an act without an answer is taken to be alive
 # answers that say nothing about the act: the client is to come again
 _NOT_KEPT = {401, 413, 429}
 
@@ -29,23 +35,17 @@ class KeyReused(Refusal):
     message = _("This Idempotency-Key came before with another request.")
 
 
-class Idempotent:
-    """For API views: POSTs with an ``Idempotency-Key`` are done once per workspace."""
+class AtWork(Conflict):
+    message = _("A request with this Idempotency-Key is being worked on.")
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # a mixin before APIView
-        with transaction.atomic():
-            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-            kept = getattr(self, "_idempotent_answer", None)
-            if kept is None:  # refused before the act, or replayed
-                return response
-            if response.status_code >= 500 or response.status_code in _NOT_KEPT:
-                transaction.set_rollback(True)
-                return response
-            kept.status, kept.body = response.status_code, dumps(response.data)
-            kept.save(update_fields=["status", "body"])
-            return response
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
+class _Keyed:
+    """A mixin before APIView that claims the key of a POST."""
+
+    _idempotent_answer: IdempotentAnswer | None = None  # none: no key, refused before the act, or replayed
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
@@ -54,7 +54,8 @@ class Idempotent:
         key = _read(request.META["HTTP_IDEMPOTENCY_KEY"])
         if not 1 <= len(key) <= 255 or not key.isprintable():
             raise ValidationFailed(fields={"Idempotency-Key": [_("A text of 1 to 255 characters.")]})
-        self._idempotent_answer = _claim(request.workspace.id, key, self.fingerprint(request))  # type: ignore[attr-defined]
+        with transaction.atomic():
+            self._idempotent_answer = _claim(request.workspace.id, key, self.fingerprint(request))  # type: ignore[attr-defined]
 
     def fingerprint(self, request: Request) -> bytes:
         """SHA-256 of what was asked. Views that stream their body override this."""
@@ -64,7 +65,62 @@ class Idempotent:
         """A replay is raised, so that no handler runs; refusals of the act undo what it wrote, but not the key's row."""
         if isinstance(error, _Replay):
             return error.response
-        return super().handle_exception(error)  # type: ignore[misc]
+        return super().handle_exception(error)  # type: ignore[misc,no-any-return]
+
+
+class Idempotent(_Keyed):
+    """For API views: POSTs with an ``Idempotency-Key`` are done once per workspace."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # a mixin before APIView
+        with transaction.atomic():
+            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            kept = self._idempotent_answer
+            if kept is None:
+                return response
+            if _is_worth_keeping(response):
+                _keep(kept, response)
+            else:
+                transaction.set_rollback(True)
+            return response
+
+
+class IdempotentAbroad(_Keyed):
+    """The same for acts that call a vendor. A second request while the first is at work is refused (409); one that was broken off
+    can be taken up again, at once where it could tell that it was, else after a minute."""
+
+    _is_unanswered = False
+
+    @property
+    def act(self) -> str:
+        """What the vendor is to know this act by: the same for each request with this key, another for every one without."""
+        return str(self._idempotent_answer.pk) if self._idempotent_answer else uuid.uuid4().hex
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        kept = self._idempotent_answer
+        if kept is None:
+            return response
+        if _is_worth_keeping(response):
+            _keep(kept, response)
+        elif self._is_unanswered:
+            IdempotentAnswer.objects.filter(pk=kept.pk).update(created_at=timezone.now() - AT_WORK_FOR)
+        else:
+            kept.delete()
+        return response
+
+    def handle_exception(self, error: Exception) -> Response:
+        self._is_unanswered = isinstance(error, Unanswered)
+        return super().handle_exception(error)
+
+
+def _is_worth_keeping(response: Response) -> bool:
+    return response.status_code < 500 and response.status_code not in _NOT_KEPT
+
+
+def _keep(kept: IdempotentAnswer, response: Response) -> None:
+    IdempotentAnswer.objects.filter(pk=kept.pk).update(status=response.status_code, body=dumps(response.data))
 
 
 def _read(header: str) -> str:
@@ -109,14 +165,20 @@ def _claim(workspace_id: int, key: str, fingerprint: bytes) -> IdempotentAnswer:
     ).delete()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO zevix_idempotentanswer (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, now())"
-            " ON CONFLICT (workspace_id, key) DO NOTHING RETURNING id",
-            [workspace_id, key, fingerprint],
+            "INSERT INTO zevix_idempotentanswer AS kept (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, now())"
+            " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = now()"
+            " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= now() - %s"
+            " RETURNING id",
+            [workspace_id, key, fingerprint, AT_WORK_FOR],
         )
         row = cursor.fetchone()
     if row:
         return IdempotentAnswer.objects.get(pk=row[0])
-    found = IdempotentAnswer.objects.get(workspace_id=workspace_id, key=key)
+    found = IdempotentAnswer.objects.filter(workspace_id=workspace_id, key=key).first()
+    if found is None:  # let go at this very moment
+        return _claim(workspace_id, key, fingerprint)
     if bytes(found.fingerprint) != fingerprint:
         raise KeyReused
+    if found.status is None:
+        raise AtWork
     raise _Replay(found)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from leads import bulk, duplicates, history, leaving, undoing, urgency
+from accounts.models import User
+from leads import alerts, bulk, duplicates, history, leaving, undoing, urgency
 from leads.distribution import distributing
 from leads.distribution.distributing import Run
 from leads.imports import queueing
-from leads.models import BulkChange, ImportBatch, Undo
+from leads.models import BulkChange, ImportBatch, Undo, UsageAlert
 from zevix import jobs
 
 
@@ -70,3 +71,11 @@ def run_import(batch_id: int) -> None:
     batch = ImportBatch.objects.filter(pk=batch_id).first()
     if batch:  # else the workspace is gone
         queueing.work(batch)
+
+
+@jobs.task(queue="mail", retry=jobs.BACKOFF)
+def mail_alert(alert_id: int, user_id: int, used: int, limit: int, language: str) -> None:
+    alert = UsageAlert.objects.select_related("workspace").filter(pk=alert_id).first()
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if alert and user:  # else the workspace is gone, or they left since
+        alerts.mail_alert(alert, user, used=used, limit=limit, language=language)

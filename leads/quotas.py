@@ -1,7 +1,7 @@
 """How many leads a workspace may export this month, and how many it has."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -53,6 +53,16 @@ class Standing:
 def current_month() -> str:
     """The calendar month in UTC, as ``YYYY-MM``."""
     return datetime.now(UTC).strftime("%Y-%m")
+
+
+def resets_at(month: str) -> datetime:
+    """The moment when a month (``YYYY-MM``) is over, and the plan's leads are counted anew."""
+    year, number = map(int, month.split("-"))
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
+def last_day(month: str) -> date:
+    return (resets_at(month) - timedelta(days=1)).date()
 
 
 def standing(workspace: Workspace) -> Standing:

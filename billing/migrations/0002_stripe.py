@@ -246,7 +246,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="subscription",
             name="problem",
-            field=models.TextField(blank=True, default="", editable=False, verbose_name="problem"),
+            field=models.TextField(blank=True, db_default="", default="", editable=False, verbose_name="problem"),
         ),
         migrations.AddField(
             model_name="subscription",
@@ -258,12 +258,14 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="subscription",
             name="status",
-            field=models.TextField(blank=True, default="", editable=False, verbose_name="status"),
+            field=models.TextField(blank=True, db_default="", default="", editable=False, verbose_name="status"),
         ),
         migrations.AddField(
             model_name="subscription",
             name="stripe_id",
-            field=models.TextField(blank=True, default="", editable=False, verbose_name="subscription in Stripe"),
+            field=models.TextField(
+                blank=True, db_default="", default="", editable=False, verbose_name="subscription in Stripe"
+            ),
         ),
         migrations.AddField(
             model_name="subscription",

@@ -35,9 +35,9 @@ class Subscription(models.Model):
         Workspace, models.CASCADE, related_name="subscription", verbose_name=_("workspace")
     )
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="subscriptions", verbose_name=_("plan"))
-    stripe_id = models.TextField(_("subscription in Stripe"), blank=True, default="", editable=False)
-    status = models.TextField(_("status"), blank=True, default="", editable=False)
-    interval = models.TextField(_("interval"), choices=Interval, blank=True, default="", editable=False)
+    stripe_id = models.TextField(_("subscription in Stripe"), blank=True, default="", db_default="", editable=False)
+    status = models.TextField(_("status"), blank=True, default="", db_default="", editable=False)
+    interval = models.TextField(_("interval"), choices=Interval, blank=True, default="", db_default="", editable=False)
     seats = models.PositiveIntegerField(
         _("seats"), null=True, blank=True, help_text=_("Empty: as many as the plan includes.")
     )
@@ -47,10 +47,10 @@ class Subscription(models.Model):
     pending_plan = models.ForeignKey(
         Plan, models.PROTECT, null=True, editable=False, related_name="+", verbose_name=_("next plan")
     )
-    pending_interval = models.TextField(choices=Interval, blank=True, default="", editable=False)
+    pending_interval = models.TextField(choices=Interval, blank=True, default="", db_default="", editable=False)
     pending_at = models.DateTimeField(_("next plan from"), null=True, editable=False)
     overdue_since = models.DateTimeField(_("unpaid since"), null=True, editable=False)
-    problem = models.TextField(_("problem"), blank=True, default="", editable=False)
+    problem = models.TextField(_("problem"), blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(_("since"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 

@@ -204,6 +204,7 @@ class Migration(migrations.Migration):
             field=models.TextField(
                 blank=True,
                 choices=[("month", "monthly"), ("year", "annually")],
+                db_default="",
                 default="",
                 editable=False,
                 verbose_name="interval",
@@ -223,7 +224,11 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="pending_interval",
             field=models.TextField(
-                blank=True, choices=[("month", "monthly"), ("year", "annually")], default="", editable=False
+                blank=True,
+                choices=[("month", "monthly"), ("year", "annually")],
+                db_default="",
+                default="",
+                editable=False,
             ),
         ),
         migrations.AddField(

@@ -12,6 +12,9 @@ from rest_framework.test import APIClient
 from accounts import tokens
 from accounts.models import Membership, User
 from accounts.tests.factories import make_member, make_user
+from billing.tests.stripe_server.fixture import started_stripe_server, stripe_server
+
+__all__ = ["started_stripe_server", "stripe_server"]
 
 
 @pytest.fixture(autouse=True)

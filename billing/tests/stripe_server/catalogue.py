@@ -1,0 +1,307 @@
+"""Products, prices, coupons and promotion codes."""
+
+from decimal import Decimal
+from typing import Any
+
+from billing.tests.stripe_server.refusals import Refused, lacks, missing, not_modelled
+from billing.tests.stripe_server.world import Object, World, page
+
+
+def merged(metadata: dict[str, str], given: Any) -> dict[str, str]:
+    """Metadata after an update: an empty value takes its key away, and an empty string all of them."""
+    if given == "":
+        return {}
+    return {name: value for name, value in {**metadata, **(given or {})}.items() if value != ""}
+
+
+def create_product(world: World, params: Object) -> Object:
+    if "default_price_data" in params:
+        raise not_modelled("default_price_data")
+    id = params.get("id") or world.new_id("prod")
+    if id in world.products:
+        raise Refused("Product already exists.", code="resource_already_exists", param="id")
+    world.products[id] = {
+        "id": id,
+        "object": "product",
+        "active": params.get("active", True),
+        "created": world.now,
+        "default_price": None,
+        "description": params.get("description") or None,
+        "images": params.get("images", []),
+        "livemode": False,
+        "marketing_features": params.get("marketing_features", []),
+        "metadata": merged({}, params.get("metadata")),
+        "name": params["name"],
+        "package_dimensions": None,
+        "shippable": None,
+        "statement_descriptor": params.get("statement_descriptor"),
+        "tax_code": params.get("tax_code"),
+        "type": "service",
+        "unit_label": params.get("unit_label"),
+        "updated": world.now,
+        "url": params.get("url"),
+    }
+    world.emit("product.created", world.products[id])
+    return world.products[id]
+
+
+def update_product(world: World, params: Object, id: str) -> Object:
+    found = world.find("product", world.products, id)
+    for name, value in params.items():
+        if name == "metadata":
+            found["metadata"] = merged(found["metadata"], value)
+        elif name in ("name", "active", "default_price", "marketing_features", "images"):
+            found[name] = value
+        elif name in ("description", "unit_label", "statement_descriptor", "tax_code", "url"):
+            found[name] = value or None
+        elif name != "expand":
+            raise not_modelled(f"{name} of a product")
+    found["updated"] = world.now
+    world.emit("product.updated", found)
+    return found
+
+
+def retrieve_product(world: World, params: Object, id: str) -> Object:
+    return world.find("product", world.products, id)
+
+
+def list_products(world: World, params: Object) -> Object:
+    if {"shippable", "url", "type"} & set(params):
+        raise not_modelled("this filter of products")
+    rows = [
+        each
+        for each in world.products.values()
+        if params.get("active", each["active"]) == each["active"] and each["id"] in params.get("ids", [each["id"]])
+    ]
+    return page(rows, params, "/v1/products")
+
+
+def create_price(world: World, params: Object) -> Object:
+    if {"custom_unit_amount", "transform_quantity", "currency_options"} & set(params):
+        raise not_modelled("such a price")
+    if "product" in params:
+        if params["product"] not in world.products:
+            raise missing("product", params["product"], "product")
+        product = params["product"]
+    elif "product_data" in params:
+        product = create_product(world, params["product_data"])["id"]
+    else:
+        raise lacks("product")
+    currency = params["currency"].lower()
+    if len(currency) != 3:
+        raise Refused(f"Invalid currency: {currency}.", param="currency")
+    is_tiered = params.get("billing_scheme") == "tiered"
+    unit = _unit_amount(params, is_tiered)
+    _take_lookup_key(world, params)
+    id = world.new_id("price")
+    if is_tiered:
+        world.includable[id, "tiers"] = _tiers(params)
+    recurring = params.get("recurring")
+    world.prices[id] = {
+        "id": id,
+        "object": "price",
+        "active": params.get("active", True),
+        "billing_scheme": "tiered" if is_tiered else "per_unit",
+        "created": world.now,
+        "currency": currency,
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": params.get("lookup_key") or None,
+        "metadata": merged({}, params.get("metadata")),
+        "nickname": params.get("nickname"),
+        "product": product,
+        "recurring": recurring
+        and {
+            "interval": recurring["interval"],
+            "interval_count": recurring.get("interval_count", 1),
+            "meter": None,
+            "trial_period_days": None,
+            "usage_type": recurring.get("usage_type", "licensed"),
+        },
+        "tax_behavior": params.get("tax_behavior", "unspecified"),
+        "tiers_mode": params.get("tiers_mode"),
+        "transform_quantity": None,
+        "type": "recurring" if recurring else "one_time",
+        "unit_amount": unit,
+        "unit_amount_decimal": None if unit is None else str(unit),
+    }
+    world.emit("price.created", world.prices[id])
+    return world.prices[id]
+
+
+def _unit_amount(params: Object, is_tiered: bool) -> int | None:
+    if is_tiered:
+        if "unit_amount" in params or "unit_amount_decimal" in params:
+            raise Refused("You cannot set `unit_amount` when `billing_scheme=tiered`.", param="unit_amount")
+        if not params.get("tiers"):
+            raise lacks("tiers")
+        if "tiers_mode" not in params:
+            raise lacks("tiers_mode")
+        return None
+    if "tiers" in params:
+        raise Refused("You must set `billing_scheme=tiered` to use tiers.", param="tiers")
+    if "unit_amount" in params:
+        if params["unit_amount"] < 0:
+            raise Refused("Invalid non-negative integer", code="parameter_invalid_integer", param="unit_amount")
+        return params["unit_amount"]
+    if "unit_amount_decimal" not in params:
+        raise lacks("unit_amount")
+    if params["unit_amount_decimal"] != int(params["unit_amount_decimal"]):
+        raise not_modelled("fractions of the smallest unit")
+    return int(params["unit_amount_decimal"])
+
+
+def _tiers(params: Object) -> list[Object]:
+    if params["tiers_mode"] != "graduated":
+        raise not_modelled("volume pricing")
+    last, tops = params["tiers"][-1], [tier["up_to"] for tier in params["tiers"][:-1]]
+    if last["up_to"] != "inf" or tops != sorted(set(tops)):
+        raise Refused("Tiers must rise, and the last one must be `inf`.", param="tiers")
+    return [_tier(tier) for tier in params["tiers"]]
+
+
+def _tier(tier: Object) -> Object:
+    def decimal(amount: int | None) -> str | None:
+        return None if amount is None else str(Decimal(amount))
+
+    flat, unit = tier.get("flat_amount"), tier.get("unit_amount")
+    if flat is None and unit is None:
+        raise lacks("tiers[unit_amount]")
+    return {
+        "flat_amount": flat,
+        "flat_amount_decimal": decimal(flat),
+        "unit_amount": unit,
+        "unit_amount_decimal": decimal(unit),
+        "up_to": None if tier["up_to"] == "inf" else tier["up_to"],
+    }
+
+
+def _take_lookup_key(world: World, params: Object) -> None:
+    key = params.get("lookup_key")
+    owner = next((each for each in world.prices.values() if key and each["lookup_key"] == key), None)
+    if owner is None:
+        return
+    if not params.get("transfer_lookup_key"):
+        raise Refused(f"A price (`{owner['id']}`) already uses that lookup key.", param="lookup_key")
+    owner["lookup_key"] = None
+    world.emit("price.updated", owner)
+
+
+def update_price(world: World, params: Object, price: str) -> Object:
+    found = world.find("price", world.prices, price, "price")
+    if params.get("lookup_key") != found["lookup_key"]:
+        _take_lookup_key(world, params)
+    for name, value in params.items():
+        if name == "metadata":
+            found["metadata"] = merged(found["metadata"], value)
+        elif name in ("active", "nickname", "lookup_key", "tax_behavior"):
+            found[name] = None if value == "" else value
+        elif name not in ("expand", "transfer_lookup_key"):
+            raise not_modelled(f"{name} of a price")
+    world.emit("price.updated", found)
+    return found
+
+
+def retrieve_price(world: World, params: Object, price: str) -> Object:
+    return world.find("price", world.prices, price, "price")
+
+
+def list_prices(world: World, params: Object) -> Object:
+    if "recurring" in params or "created" in params:
+        raise not_modelled("this filter of prices")
+    wanted = {name: params[name] for name in ("active", "product", "currency", "type") if name in params}
+    rows = [
+        each
+        for each in world.prices.values()
+        if all(each[name] == value for name, value in wanted.items())
+        and each["lookup_key"] in params.get("lookup_keys", [each["lookup_key"]])
+    ]
+    return page(rows, params, "/v1/prices")
+
+
+def create_coupon(world: World, params: Object) -> Object:
+    if {"applies_to", "currency_options", "redeem_by"} & set(params):
+        raise not_modelled("such a coupon")
+    if ("percent_off" in params) == ("amount_off" in params):
+        raise Refused("You must specify exactly one of: percent_off, amount_off.", param="percent_off")
+    if "amount_off" in params and "currency" not in params:
+        raise lacks("currency")
+    duration = params.get("duration", "once")
+    if duration == "repeating" and "duration_in_months" not in params:
+        raise lacks("duration_in_months")
+    id = params.get("id") or world.new_id("coupon")
+    if id in world.coupons:
+        raise Refused("Coupon already exists.", code="resource_already_exists", param="id")
+    world.coupons[id] = {
+        "id": id,
+        "object": "coupon",
+        "amount_off": params.get("amount_off"),
+        "created": world.now,
+        "currency": params.get("currency"),
+        "duration": duration,
+        "duration_in_months": params.get("duration_in_months"),
+        "livemode": False,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": merged({}, params.get("metadata")),
+        "name": params.get("name"),
+        "percent_off": None if "percent_off" not in params else float(params["percent_off"]),
+        "redeem_by": None,
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    return world.coupons[id]
+
+
+def retrieve_coupon(world: World, params: Object, coupon: str) -> Object:
+    return world.find("coupon", world.coupons, coupon, "coupon")
+
+
+def list_coupons(world: World, params: Object) -> Object:
+    return page(world.coupons.values(), params, "/v1/coupons")
+
+
+def create_promotion_code(world: World, params: Object) -> Object:
+    coupon = params["promotion"].get("coupon")
+    if coupon not in world.coupons:
+        raise missing("coupon", str(coupon), "promotion[coupon]")
+    if "restrictions" in params:
+        raise not_modelled("restrictions of promotion codes")
+    id = world.new_id("promo")
+    code = params.get("code", id.upper())
+    if any(each["code"].lower() == code.lower() and each["active"] for each in world.promotion_codes.values()):
+        raise Refused("An active promotion code with `code: " + code + "` already exists.", param="code")
+    world.promotion_codes[id] = {
+        "id": id,
+        "object": "promotion_code",
+        "active": params.get("active", True),
+        "code": code,
+        "created": world.now,
+        "customer": params.get("customer"),
+        "expires_at": params.get("expires_at"),
+        "livemode": False,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": merged({}, params.get("metadata")),
+        "promotion": {"coupon": coupon, "type": "coupon"},
+        "restrictions": {
+            "first_time_transaction": False,
+            "minimum_amount": None,
+            "minimum_amount_currency": None,
+        },
+        "times_redeemed": 0,
+    }
+    return world.promotion_codes[id]
+
+
+def retrieve_promotion_code(world: World, params: Object, promotion_code: str) -> Object:
+    return world.find("promotion code", world.promotion_codes, promotion_code, "promotion_code")
+
+
+def list_promotion_codes(world: World, params: Object) -> Object:
+    rows = [
+        each
+        for each in world.promotion_codes.values()
+        if params.get("code", each["code"]).lower() == each["code"].lower()
+        and params.get("active", each["active"]) == each["active"]
+        and params.get("coupon", each["promotion"]["coupon"]) == each["promotion"]["coupon"]
+    ]
+    return page(rows, params, "/v1/promotion_codes")

@@ -40,6 +40,14 @@ class StillRunning(Conflict):
     message = _("It is still running; wait until it is over.")
 
 
+class ExportFailed(Conflict):
+    message = _("This export failed: nothing was exported, so there is nothing to download.")
+
+
+class TooManyCustomFields(Conflict):
+    message = _("These leads have more than {limit} custom fields, too many for columns: take them as JSON.")
+
+
 class RuleNameTaken(Conflict):
     message = _("There is a rule with this name already.")
 

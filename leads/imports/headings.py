@@ -215,7 +215,7 @@ def _named(left: list[int], header: Sequence[str], given: dict[str, str]) -> lis
     """Names for the custom fields: two columns of one heading must not overwrite each other."""
     named: dict[str, int] = {}
     for index in left:
-        name = wanted = given.get(header[index], "").removeprefix(EXTRA) or header[index] or f"column {index + 1}"
+        name = wanted = (given.get(header[index]) or header[index]).removeprefix(EXTRA) or f"column {index + 1}"
         number = 1
         while name in named:
             number += 1

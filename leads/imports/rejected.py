@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from leads.imports.reading.mending import COLUMNS, harmless
+from leads.formulas import harmless
+from leads.imports.reading.mending import COLUMNS
 from leads.models import ImportBatch
 
 _BOM = "\ufeff"  # without it Excel takes UTF-8 for something else

@@ -11,6 +11,7 @@ from leads.errors import UnreadableFile
 from leads.imports.reading.csv_files import CsvSource
 from leads.imports.reading.mending import Mended, is_list_of_rejected
 from leads.imports.reading.objects import ObjectSource
+from leads.imports.reading.returning import Returned, is_download
 from leads.imports.reading.tables import Source
 from leads.imports.reading.workbooks import SheetSource
 from zevix.errors import Malformed, ValidationFailed
@@ -50,7 +51,9 @@ class Incoming:
         else:
             by_name = "tab" if self.name.lower().endswith((".tsv", ".tab")) else ""
             source = CsvSource(self.file, encoding=self.encoding, delimiter=self.delimiter or by_name)
-        return Mended(source) if is_list_of_rejected(source.header) else source
+        if is_list_of_rejected(source.header):
+            source = Mended(source)
+        return Returned(source) if is_download(source.header) else source
 
     def _objects(self) -> Source:
         self.file.seek(0)

@@ -1,28 +1,12 @@
-"""The list of rejected rows, which somebody mends and imports again: how its cells are written, and read back as they were.
+"""Files that Zevix wrote itself, which somebody imports again: their cells are read back as they stood."""
 
-A spreadsheet takes a cell that begins with ``=`` or the like for a formula, and runs it. An apostrophe in front keeps it from that
-(https://owasp.org/www-community/attacks/CSV_Injection). A cell that begins with apostrophes and such a sign gets one more, so that
-taking one away is the exact reverse.
-"""
-
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
+from leads.formulas import restored
 from leads.imports.reading.tables import Record, Source
 
 COLUMNS = ["row", "error"]
-_TAKEN_FOR_A_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_KEPT_FROM_IT = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
-
-
-def harmless(cell: str) -> str:
-    return f"'{cell}" if _TAKEN_FOR_A_FORMULA.match(cell) else cell
-
-
-def restored(cell: Any) -> Any:
-    return cell[1:] if isinstance(cell, str) and _KEPT_FROM_IT.match(cell) else cell
 
 
 def is_list_of_rejected(header: Sequence[str]) -> bool:

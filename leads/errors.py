@@ -15,9 +15,32 @@ class AllOwned(Refusal):
     message = _("All of these leads were exported before. {remaining} leads remaining")
 
 
+class CatalogueHasNoQuota(Conflict):
+    message = _("This is the operator's catalogue: it has no quota.")
+
+
+class AdjustsTooFar(Conflict):
+    message = _("The adjustment goes too far.")
+
+
 class LeadsNotFound(NotFound):
     code = "leads_not_found"
     message = _("None of these leads is known.")
+
+
+class QuoteExpired(Refusal):
+    code, status = "quote_expired", 410
+    message = _("This quote has expired. Ask for a new one.")
+
+
+class QuoteUsed(Refusal):
+    code, status = "quote_used", 409
+    message = _("This quote was used: export {export_id} is what became of it.")
+
+
+class NothingToExport(Refusal):
+    code, status = "nothing_to_export", 409
+    message = _("Nothing in this quote can be handed over. Ask for a new one.")
 
 
 class ExternalIdTaken(Conflict):

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from accounts.models import User
-from leads import alerts, bulk, duplicates, history, leaving, undoing, urgency
+from accounts.models import User, Workspace
+from leads import alerts, auditing, bulk, duplicates, history, leaving, ledger, quotas, refunds, undoing, urgency
 from leads.distribution import distributing
 from leads.distribution.distributing import Run
+from leads.exports import background, quoting
 from leads.imports import queueing
 from leads.models import BulkChange, ImportBatch, Undo, UsageAlert
 from zevix import jobs
@@ -79,3 +80,38 @@ def mail_alert(alert_id: int, user_id: int, used: int, limit: int, language: str
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if alert and user:  # else the workspace is gone, or they left since
         alerts.mail_alert(alert, user, used=used, limit=limit, language=language)
+
+
+@jobs.task(queue="leads", retry=jobs.BACKOFF)
+def credit_top_up(top_up_id: int) -> None:
+    ledger.credit_top_up(top_up_id)
+
+
+@jobs.task(queue="leads", retry=jobs.BACKOFF)
+def tell_of_plan(workspace_id: int) -> None:
+    workspace = Workspace.objects.filter(pk=workspace_id).first()
+    if workspace:  # else it is gone
+        ledger.tell(quotas.standing(workspace), workspace_id)
+
+
+@jobs.periodic(cron="23 * * * *")
+@jobs.task(queue="housekeeping", queueing_lock="refund-dead-leads")
+def refund_dead_leads(timestamp: int) -> None:
+    refunds.refund_due()
+
+
+@jobs.periodic(cron="11 4 * * *")
+@jobs.task(queue="housekeeping", queueing_lock="check-ledger")
+def check_ledger(timestamp: int) -> None:
+    auditing.report()
+
+
+@jobs.task(queue="exports", retry=jobs.BACKOFF)  # with a lock of the workspace
+def go_on_exporting(export_id: int, language: str) -> None:
+    background.finish(export_id, language)
+
+
+@jobs.periodic(cron="17 3 * * *")
+@jobs.task(queue="housekeeping", queueing_lock="forget-quotes")
+def forget_old_quotes(timestamp: int) -> None:
+    quoting.forget_old()

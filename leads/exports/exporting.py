@@ -15,7 +15,9 @@ from leads.distribution import distributing
 from leads.errors import AllOwned, LeadsNotFound, QuotaExhausted
 from leads.exports import naming
 from leads.exports.charging import charge
+from leads.exports.naming import Named
 from leads.exports.receipts import Lists, Receipt
+from leads.quotas import Standing
 from zevix import events
 
 Answer = TypeVar("Answer")
@@ -53,14 +55,17 @@ def _export(ids: Sequence[str], *, by: User, workspace: Workspace) -> Receipt:
     if not standing.remaining:
         raise QuotaExhausted(**refused)
 
-    receipt = charge(named, wanted[: standing.remaining], standing, user_id=by.pk, workspace=workspace)
-    _tell(receipt, workspace)
-    alerts.note(receipt.standing, workspace_id=workspace.pk)
-    distributing.many_arrived({"export": receipt.export_id}, workspace_id=workspace.pk, user_id=by.pk)
-    return receipt
+    return hand_over(named, wanted[: standing.remaining], standing, by=by, workspace=workspace)
 
 
-def _tell(receipt: Receipt, workspace: Workspace) -> None:
+def hand_over(
+    named: Sequence[Named], new: Sequence[int], standing: Standing, *, by: User, workspace: Workspace
+) -> Receipt:
+    """Charge the leads ``new``, write a receipt, and tell of it; inside a transaction that holds the month's lock."""
+    receipt = charge(named, new, standing, user_id=by.pk, workspace=workspace)
     figures = receipt.standing.figures()
     exported = {"export_id": receipt.export_id, "count": len(receipt.new_ids), **figures}
     events.record_all(workspace.pk, [("export.created", exported), ("usage.changed", figures)])
+    alerts.note(receipt.standing, workspace_id=workspace.pk)
+    distributing.many_arrived({"export": receipt.export_id}, workspace_id=workspace.pk, user_id=by.pk)
+    return receipt

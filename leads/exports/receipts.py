@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
@@ -35,19 +35,22 @@ class Lists:
                 lists.not_exported.append(given)
         return lists
 
-    def as_json(self) -> dict[str, list[str]]:
+    def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in Lists.__dataclass_fields__}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt(Lists):
-    """The lists, the number of the export, and how the quota stands after it."""
+    """The lists, the number of the export, and how the quota stands after it; of one that ``is_queued``, before it."""
 
     export_id: int
     standing: Standing
+    is_queued: bool = False
 
 
 def message(receipt: Receipt) -> str:
+    if receipt.is_queued:
+        return _("The leads are being exported in the background.")
     return _("Successfully exported {count} lead(s). {remaining} leads remaining").format(
         count=len(receipt.new_ids), remaining=receipt.standing.remaining
     )

@@ -299,6 +299,7 @@ def intent(world: World, customer: str | None, amount: int, currency: str, metad
         "id": id,
         "object": "payment_intent",
         "amount": amount,
+        "amount_capturable": 0,
         "amount_received": 0,
         "created": world.now,
         "currency": currency,

@@ -56,8 +56,10 @@ class StripeServer:
         self._server = None
 
     def slow(self, seconds: float) -> None:
-        """Wait so long before each answer; 0 ends it."""
+        """Wait so long before each answer; 0 ends it, also for those who wait."""
         self._api.delay = seconds
+        self._api.waking.set()
+        self._api.waking = threading.Event()
 
     def answer_next(self, status: int, body: Object | None = None) -> None:
         """Answer the next request so, and do nothing. Several are taken in order."""

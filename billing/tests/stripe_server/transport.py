@@ -117,9 +117,12 @@ class Api:
                 self.at_work.discard(key)
 
     def _act(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+        world = self.world
         if self.delay:
             self.waking.wait(self.delay)
         with self.lock:
+            if self.world is not world:
+                return Answer(503, {"error": {"type": "api_error", "message": "The test is over."}}, is_saved=False)
             if self.planned:
                 return self.planned.pop(0)
             before = copy.deepcopy(self.world) if method != "GET" else None
@@ -127,7 +130,7 @@ class Api:
                 return Answer(200, _acted(self.world, method, path, params))
             except Refused as refusal:
                 if before is not None and not refusal.keeps_changes:
-                    self.world = before
+                    vars(self.world).update(vars(before))
                 return Answer(refusal.status, refusal.body, refusal.is_saved)
             except Exception:
                 self.faults.append(traceback.format_exc())

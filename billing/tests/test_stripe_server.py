@@ -562,3 +562,40 @@ def test_each_test_begins_with_an_empty_account(stripe_server):
     assert (stripe_server.customers, stripe_server.events, stripe_server.requests) == ({}, [], [])
     with socket.create_connection(("127.0.0.1", int(stripe_server.url.rsplit(":", 1)[1]))):
         pass
+
+
+def test_a_pack_is_paid_by_a_price_that_its_session_describes(api, customer, stripe_server):
+    wanted = {"currency": "usd", "unit_amount": 900, "product_data": {"name": "100 leads"}}
+    session = api.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "customer": customer.id,
+            "line_items": [{"price_data": wanted, "quantity": 1}],
+            "success_url": "https://example.com/done",
+            "metadata": {"pack": "leads-100"},
+        }
+    )
+
+    stripe_server.complete(session.id)
+
+    paid = api.v1.checkout.sessions.retrieve(session.id, {"expand": ["line_items"]})
+    assert (paid.payment_status, paid.amount_total, paid.line_items.data[0].description) == ("paid", 900, "100 leads")
+    assert api.v1.prices.list({"active": True}).data == []
+
+
+def test_a_phase_that_names_no_discount_has_none(api, price, subscribe, stripe_server):
+    always = api.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    offer = price(2900)
+    subscription = subscribe(offer, discounts=[{"coupon": always.id}])
+    schedule = api.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    phase = schedule.phases[0]
+    kept = {"items": [{"price": offer.id}], "start_date": phase.start_date, "end_date": phase.end_date}
+
+    api.v1.subscription_schedules.update(
+        schedule.id, {"phases": [{**kept, "discounts": [{"discount": phase.discounts[0].discount}]}]}
+    )
+    named = stripe_server.subscriptions[subscription.id]["discounts"]
+    api.v1.subscription_schedules.update(schedule.id, {"phases": [kept]})
+
+    assert named == [phase.discounts[0].discount]
+    assert stripe_server.subscriptions[subscription.id]["discounts"] == []

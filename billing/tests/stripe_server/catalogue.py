@@ -297,10 +297,11 @@ def retrieve_promotion_code(world: World, params: Object, promotion_code: str) -
 
 
 def list_promotion_codes(world: World, params: Object) -> Object:
+    code = params.get("code")
     rows = [
         each
         for each in world.promotion_codes.values()
-        if params.get("code", each["code"]).lower() == each["code"].lower()
+        if code in (None, each["code"])
         and params.get("active", each["active"]) == each["active"]
         and params.get("coupon", each["promotion"]["coupon"]) == each["promotion"]["coupon"]
     ]

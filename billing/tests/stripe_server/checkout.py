@@ -1,6 +1,6 @@
 """Checkout: a session is made, and a customer completes it, or not."""
 
-from billing.tests.stripe_server import customers, discounts, invoices, proration, subscriptions
+from billing.tests.stripe_server import catalogue, customers, discounts, invoices, proration, subscriptions
 from billing.tests.stripe_server.catalogue import merged
 from billing.tests.stripe_server.money import amount_of
 from billing.tests.stripe_server.refusals import Refused, lacks, missing, not_modelled
@@ -66,12 +66,14 @@ def _refuse_pairs(params: Object) -> None:
 def _row(world: World, wanted: Object, mode: str, n: int) -> Object:
     param = f"line_items[{n}]"
     for name in wanted:
-        if name not in ("price", "quantity"):
+        if name not in ("price", "price_data", "quantity"):
             raise not_modelled(f"{param}[{name}]")
+    if "price_data" in wanted:
+        wanted["price"] = _made_for_this(world, wanted["price_data"])
     if "price" not in wanted:
         raise lacks(f"{param}[price]")
     price = world.price(wanted["price"], f"{param}[price]")
-    if not price["active"]:
+    if not price["active"] and "price_data" not in wanted:
         told = f"The price specified is inactive. This field only accepts active prices: {price['id']}."
         raise Refused(told, param=f"{param}[price]")
     if mode == "payment" and price["type"] == "recurring":
@@ -99,6 +101,11 @@ def _row(world: World, wanted: Object, mode: str, n: int) -> Object:
         "price": price,
         "quantity": quantity,
     }
+
+
+def _made_for_this(world: World, data: Object) -> str:
+    """The price of an inline description; Stripe keeps such a one archived."""
+    return catalogue.create_price(world, {**data, "active": False})["id"]
 
 
 def _session(world: World, id: str, params: Object, expires: int) -> Object:

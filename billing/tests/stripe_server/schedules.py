@@ -5,10 +5,10 @@ import copy
 from billing.tests.stripe_server import dunning, proration, subscriptions
 from billing.tests.stripe_server.catalogue import merged
 from billing.tests.stripe_server.money import period_end
-from billing.tests.stripe_server.refusals import Refused, lacks, not_modelled
+from billing.tests.stripe_server.refusals import Refused, lacks, missing, not_modelled
 from billing.tests.stripe_server.world import Object, World, in_range, page
 
-_PHASE = {"items", "start_date", "end_date", "duration", "proration_behavior", "metadata", "trial_end"}
+_PHASE = {"items", "start_date", "end_date", "duration", "proration_behavior", "metadata", "trial_end", "discounts"}
 
 
 def create(world: World, params: Object) -> Object:
@@ -30,6 +30,8 @@ def create(world: World, params: Object) -> Object:
         first["current_period_start"],
         first["current_period_end"],
         currency=subscription["currency"],
+        discounts=subscription["discounts"],
+        trial_end=subscription["trial_end"] if subscription["status"] == "trialing" else None,
     )
     world.schedules[id] = {
         "id": id,
@@ -70,7 +72,16 @@ def create(world: World, params: Object) -> Object:
     return world.schedules[id]
 
 
-def _phase(items: list[Object], start: int, end: int, *, currency: str, behaviour: str = "create_prorations") -> Object:
+def _phase(
+    items: list[Object],
+    start: int,
+    end: int,
+    *,
+    currency: str,
+    discounts: list[str],
+    trial_end: int | None = None,
+    behaviour: str = "create_prorations",
+) -> Object:
     return {
         "add_invoice_items": [],
         "application_fee_percent": None,
@@ -81,7 +92,7 @@ def _phase(items: list[Object], start: int, end: int, *, currency: str, behaviou
         "default_payment_method": None,
         "default_tax_rates": [],
         "description": None,
-        "discounts": [],
+        "discounts": [{"coupon": None, "discount": id, "promotion_code": None} for id in discounts],
         "end_date": end,
         "invoice_settings": None,
         "items": [
@@ -101,7 +112,7 @@ def _phase(items: list[Object], start: int, end: int, *, currency: str, behaviou
         "proration_behavior": behaviour,
         "start_date": start,
         "transfer_data": None,
-        "trial_end": None,
+        "trial_end": trial_end,
     }
 
 
@@ -161,12 +172,41 @@ def _phases(world: World, schedule: Object, wanted: list[Object]) -> list[Object
         start = _start(world, schedule, phases, each, param)
         recurring = _recurring(world, subscription, each, param)
         end = _end(world, start, each, recurring, param, is_last=n == len(wanted) - 1)
-        behaviour = each.get("proration_behavior", "create_prorations")
-        phases.append(_phase(each["items"], start, end, currency=subscription["currency"], behaviour=behaviour))
+        phases.append(
+            _phase(
+                each["items"],
+                start,
+                end,
+                currency=subscription["currency"],
+                discounts=_discounts(world, each, param),
+                trial_end=_trial_end(subscription, each, n, param),
+                behaviour=each.get("proration_behavior", "create_prorations"),
+            )
+        )
     current = schedule["current_phase"]
     if not phases or phases[0]["start_date"] != current["start_date"]:
         raise Refused("You can not modify the start date of the current phase.", param="phases[0][start_date]")
     return phases
+
+
+def _discounts(world: World, phase: Object, param: str) -> list[str]:
+    """Ids of discounts that there are already: a phase has those that it names, and no others."""
+    found = []
+    for n, each in enumerate(phase.get("discounts") or []):
+        if set(each) != {"discount"}:
+            raise not_modelled(f"{param}[discounts][{n}] by other than the id of a discount")
+        if each["discount"] not in world.discounts:
+            raise missing("discount", each["discount"], f"{param}[discounts][{n}][discount]")
+        found.append(each["discount"])
+    return found
+
+
+def _trial_end(subscription: Object, phase: Object, n: int, param: str) -> int | None:
+    """A trial that the present phase does not name would be over at once."""
+    present = subscription["trial_end"] if n == 0 and subscription["status"] == "trialing" else None
+    if phase.get("trial_end") != present:
+        raise not_modelled(f"{param}[trial_end] other than the subscription's own ({present})")
+    return present
 
 
 def _recurring(world: World, subscription: Object, phase: Object, param: str) -> Object:
@@ -277,6 +317,7 @@ def _settle(world: World, schedule: Object) -> None:
 def _enter(world: World, schedule: Object, phase: Object) -> None:
     schedule["current_phase"] = {"start_date": phase["start_date"], "end_date": phase["end_date"]}
     subscription = world.subscriptions[schedule["subscription"]]
+    subscription["discounts"] = [each["discount"] for each in phase["discounts"]]
     items = subscription["items"]["data"]
     wanted = [(each["price"], each["quantity"]) for each in phase["items"]]
     if [(each["price"]["id"], each["quantity"]) for each in items] == wanted:

@@ -237,6 +237,8 @@ def apply(
     """Make a change be, and collect its invoice."""
     subscription["items"]["data"] = changed.items
     subscription["billing_cycle_anchor"] = changed.anchor
+    if subscription["schedule"]:
+        _tell_schedule(world.schedules[subscription["schedule"]], changed.items)
     for item in changed.items:
         if item["id"] in changed.billed:
             world.billed[item["id"]] = _after_discounts(world, subscription, item)
@@ -252,6 +254,17 @@ def apply(
     invoices.finalize(world, invoice)
     world.emit("customer.subscription.updated", subscription)
     dunning.collect(world, invoice)
+
+
+def _tell_schedule(schedule: Object, items: list[Object]) -> None:
+    """The present phase follows what is changed directly; later ones stay."""
+    start = schedule["current_phase"]["start_date"]
+    phase = next(each for each in schedule["phases"] if each["start_date"] == start)
+    pattern = phase["items"][0]
+    phase["items"] = [
+        {**pattern, "plan": each["price"]["id"], "price": each["price"]["id"], "quantity": each["quantity"]}
+        for each in items
+    ]
 
 
 def _after_discounts(world: World, subscription: Object, item: Object) -> int:

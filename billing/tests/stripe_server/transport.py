@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from billing.tests.stripe_server import routes
+from billing.tests.stripe_server import portal, routes
 from billing.tests.stripe_server.checking import checked, decode
 from billing.tests.stripe_server.refusals import Refused
 from billing.tests.stripe_server.world import API_VERSION, World, expanded
@@ -43,6 +43,8 @@ class Api:
 
     def reset(self) -> None:
         self.world = World()
+        # the operator has saved the portal's settings once; without that no session of it begins
+        portal.create_configuration(self.world, {"features": {}})
         self.requests: list[Request] = []
         self.saved: dict[str, Saved] = {}
         self.at_work: set[str] = set()

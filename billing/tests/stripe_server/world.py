@@ -119,7 +119,7 @@ def page(things: Iterable[Object], params: Object, url: str) -> Object:
     return {"object": "list", "url": url, "has_more": len(rows) > limit, "data": rows[:limit]}
 
 
-def in_range(moment: int, wanted: int | Object) -> bool:
+def in_range(moment: int, wanted: Any) -> bool:
     """Stripe's filters by a moment: one, or bounds."""
     if isinstance(wanted, int):
         return moment == wanted

@@ -1,13 +1,12 @@
 """Jobs of billing: fetch, delegate, nothing else."""
 
 from billing import overdue, reconciling, webhooks
-from billing.models import StripeEvent
 from zevix import jobs
 
 
 @jobs.task(queue="billing", retry=jobs.BACKOFF)  # with a lock of the customer
 def process_event(event_pk: int) -> None:
-    webhooks.process(StripeEvent.objects.get(pk=event_pk))
+    webhooks.process_waiting(event_pk)
 
 
 @jobs.periodic(cron="23 2 * * *")

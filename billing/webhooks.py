@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import customers, syncing, top_ups
@@ -26,11 +27,17 @@ _TELLING = (
 
 def keep(body: bytes, header: str) -> None:
     """Keep the event in a webhook's body, once, and queue its job. Raises InvalidSignature, NotConfigured and Malformed."""
-    receive(signatures.verified(body, header))
+    _receive(signatures.verified(body, header))
 
 
-def receive(payload: Any) -> StripeEvent:
-    """The event as it is kept; one that came before is left as it is."""
+def fetch_missing(since: datetime | None) -> list[StripeEvent]:
+    """Ask Stripe for its events, keep and queue those that never came, and give them. Raises Unreachable, Rejected."""
+    received = [_receive(payload) for payload in reading.events_since(since)]
+    return [event for event, is_new in received if is_new]
+
+
+def _receive(payload: Any) -> tuple[StripeEvent, bool]:
+    """The event as it is kept, and whether it is new; one that came before is left as it is."""
     event = _event(payload)
     with transaction.atomic():
         kept, is_new = StripeEvent.objects.get_or_create(
@@ -47,7 +54,7 @@ def receive(payload: Any) -> StripeEvent:
         )
         if is_new and kept.status == StripeEvent.Status.RECEIVED:
             queue(kept)
-    return kept
+    return kept, is_new
 
 
 def queue(event: StripeEvent) -> None:
@@ -55,6 +62,24 @@ def queue(event: StripeEvent) -> None:
     from billing.jobs import process_event
 
     process_event.configure(lock=f"stripe:{event.customer_id or event.event_id}").defer(event_pk=event.pk)
+
+
+def queue_again(events: QuerySet[StripeEvent]) -> int:
+    """Have these worked off once more, whatever became of them before. How many they are."""
+    with transaction.atomic():
+        chosen = list(events.select_for_update().defer("payload").order_by("pk"))
+        StripeEvent.objects.filter(pk__in=[event.pk for event in chosen]).update(status=StripeEvent.Status.RECEIVED)
+        for event in chosen:
+            queue(event)
+    return len(chosen)
+
+
+def process_waiting(event_pk: int) -> None:
+    """What an event's job does; nothing where somebody has worked it off meanwhile. Raises Unreachable."""
+    waiting = (StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED)
+    event = StripeEvent.objects.filter(pk=event_pk, status__in=waiting).first()
+    if event:
+        process(event)
 
 
 def process(event: StripeEvent) -> None:

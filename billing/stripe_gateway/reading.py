@@ -115,7 +115,7 @@ def subscriptions_of(customer_id: str, *, in_a_hurry: bool = False) -> list[Subs
         "limit": _PAGE,
         "expand": ["data.latest_invoice", "data.schedule"],
     }
-    with asking(), _gone_where_deleted(service, customer_id):
+    with asking(), _understanding(), _gone_where_deleted(service, customer_id):
         found = service.subscriptions.list(wanted)
         facts = [_subscription(row.to_dict()) for row in found.auto_paging_iter()]
         # a deleted customer's subscriptions are all over; asking only then saves a request
@@ -126,16 +126,33 @@ def subscriptions_of(customer_id: str, *, in_a_hurry: bool = False) -> list[Subs
 
 def checkout(session_id: str) -> CheckoutFacts:
     """The session as it is now. Raises Unreachable, Rejected."""
-    with asking():
+    with asking(), _understanding():
         return _checkout(client().v1.checkout.sessions.retrieve(session_id).to_dict())
 
 
 def completed_checkouts_of(customer_id: str) -> list[CheckoutFacts]:
     """The sessions that the customer went through with, the newest first. Raises CustomerGone, Unreachable, Rejected."""
     service = client().v1
-    with asking(), _gone_where_deleted(service, customer_id):
+    with asking(), _understanding(), _gone_where_deleted(service, customer_id):
         found = service.checkout.sessions.list({"customer": customer_id, "status": "complete", "limit": _PAGE})
         return [_checkout(row.to_dict()) for row in found.auto_paging_iter()]
+
+
+def events_since(moment: datetime | None) -> list[dict[str, Any]]:
+    """The events that Stripe still has (those of 30 days), or those since then, the oldest first. Raises Unreachable, Rejected."""
+    wanted: Any = {"limit": _PAGE} | ({"created": {"gte": int(moment.timestamp())}} if moment else {})
+    with asking():
+        found = client().v1.events.list(wanted)
+        return [row.to_dict(for_json=True) for row in found.auto_paging_iter()][::-1]
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    """What a proxy or another version of Stripe says may lack what we look for."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
+        raise Rejected(vendor="Stripe", reason=f"its answer is not understood: {error!r}", kind="answer") from error
 
 
 @contextmanager

@@ -246,6 +246,10 @@ class EmbedSignedIn(Standing):
     plan = serializers.CharField()
 
 
+class EmbedRefreshed(EmbedSignedIn):
+    stale = serializers.BooleanField(required=False)
+
+
 class ExportReceipt(Standing):
     success = serializers.BooleanField()
     new_ids = serializers.ListField(child=serializers.CharField())

@@ -27,8 +27,9 @@ from accounts.serializers import DoneSerializer, LoginRequest, RefreshRequest
 from accounts.sign_in import sign_in
 from accounts.tokens import Tokens
 from accounts.views import OpenView
+from billing import syncing
 from leads import exports, quotas
-from leads.serializers.leads import EmbedSignedIn, ExportBatchRequest, ExportLeadRequest, ExportReceipt
+from leads.serializers.leads import EmbedRefreshed, EmbedSignedIn, ExportBatchRequest, ExportLeadRequest, ExportReceipt
 from zevix.api.idempotency import Idempotent
 from zevix.errors import Unauthenticated
 
@@ -53,14 +54,21 @@ class Login(OpenView):
 
 
 class RefreshToken(OpenView):
-    @extend_schema(request=RefreshRequest, responses=EmbedSignedIn)
+    @extend_schema(request=RefreshRequest, responses=EmbedRefreshed)
     def post(self, request: SignedInRequest) -> Response:
-        """A fresh token, and the quota read anew, for a valid Bearer token, an expired one with a session, or a refresh token."""
+        """A fresh token, and the quota read anew, for a valid Bearer token, an expired one with a session, or a refresh token.
+
+        ``stale`` is there, and true, where Stripe could not be asked: the plan is the last that is known.
+        """
         refresh = RefreshRequest.parse(request).get("refresh_token")
         if refresh:
-            return Response(_signed_in(tokens.rotate(refresh)))
+            return self._answer(tokens.rotate(refresh))
         membership = self._recognised(request)
-        return Response(_signed_in(tokens.renew(membership, request.sign_in)))
+        return self._answer(tokens.renew(membership, request.sign_in))
+
+    def _answer(self, issued: Tokens) -> Response:
+        is_stale = syncing.refresh_if_stale(issued.membership.workspace)
+        return Response(_signed_in(issued) | ({"stale": True} if is_stale else {}))
 
     def _recognised(self, request: SignedInRequest) -> Membership:
         try:

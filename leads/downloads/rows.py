@@ -78,10 +78,10 @@ class Rows:
         fields.insert(1 + [field.heading for field in fields].index("assigned_user_id"), _ASSIGNED_USER)
         return fields + [self._custom(number, key) for number, key in enumerate(self._keys)]
 
-    def copied(self, options: str, *, longest: int = 2**31 - 1) -> Iterator[list[bytes]]:
-        """The rows as ``COPY`` writes them with these options, slice by slice; texts have at most ``longest`` characters."""
-        selected = ", ".join(f"left({column.sql}, {longest})" for column in self.columns)
-        statement = f"COPY (SELECT {selected} {_LEADS} ORDER BY found.place) TO STDOUT ({options})"
+    def copied(self, options: str, *, longest: int = 0) -> Iterator[list[bytes]]:
+        """The rows as ``COPY`` writes them with these options, slice by slice; cells have at most ``longest`` characters, if given."""
+        cells = ", ".join(f"left({column.sql}, {longest})" if longest else column.sql for column in self.columns)
+        statement = f"COPY (SELECT {cells} {_LEADS} ORDER BY found.place) TO STDOUT ({options})"
         keys = {f"key{number}": key for number, key in enumerate(self._keys)}
         for parameters in self._slices():
             with connection.cursor() as cursor, cursor.copy(statement, parameters | keys) as copy:

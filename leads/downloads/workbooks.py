@@ -44,11 +44,17 @@ _PARTS = {
 }
 _SHEET = f"""{_DECLARED}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" \
 activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><sheetData>""".encode()
-_END = b"</sheetData></worksheet>"
 
-_TEXT = b'<c t="inlineStr"><is><t xml:space="preserve">%b</t></is></c>'
-_HEADING = _TEXT.replace(b"<c ", b'<c s="1" ')
-_NUMBER = b"<c><v>%b</v></c>"
+# A cell is put together of signs that no text has any more, and spelt out at the end, all rows of a slice at once: a blank one is
+# _OPEN + _CLOSE, a number lies between _NUMBER and _END.
+_OPEN, _CLOSE, _NUMBER, _END = b"\x01", b"\x02", b"\x03", b"\x04"
+_SPELT = [
+    (_OPEN + _CLOSE, b"<c/>"),
+    (_OPEN + _NUMBER, b"<c><v>"),
+    (_END + _CLOSE, b"</v></c>"),
+    (_OPEN, b'<c t="inlineStr"><is><t xml:space="preserve">'),
+    (_CLOSE, b"</t></is></c>"),
+]
 # as many digits as Excel keeps
 _PLAIN = re.compile(rb"-?(?=[0-9.]{1,16}$)(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 
@@ -61,10 +67,11 @@ def written(rows: Rows) -> Iterator[bytes]:
             package.writestr(name, _DECLARED + part)
         with package.open("xl/worksheets/sheet1.xml", "w") as sheet:
             sheet.write(_SHEET + _header(rows.columns))
+            numbers = [place for place, column in enumerate(rows.columns) if column.is_number]
             for lines in rows.copied("FORMAT text, NULL ''", longest=MAX_CELL):
-                sheet.write(_sheet_rows(lines, rows.columns))
+                sheet.write(_sheet_rows(lines, numbers))
                 yield hand_over.taken()
-            sheet.write(_END)
+            sheet.write(b"</sheetData></worksheet>")
     yield hand_over.taken()
 
 
@@ -90,23 +97,26 @@ class _HandOver(RawIOBase):
 def _header(columns: Sequence[Column]) -> bytes:
     # as COPY would have it
     headings = [column.heading.encode().replace(b"\\", rb"\\") for column in columns]
-    cells = (_HEADING % _as_xml(heading) for heading in headings)
-    return b"<row>" + b"".join(cells) + b"</row>"
+    line = b"\t".join(headings).replace(b"\n", rb"\n") + b"\n"
+    return _sheet_rows([line], []).replace(b"<c ", b'<c s="1" ')
 
 
-def _sheet_rows(lines: list[bytes], columns: Sequence[Column]) -> bytes:
-    """The lines of `COPY` as rows of the sheet."""
-    row = b"<row>" + b"".join([b"%b" if column.is_number else _TEXT for column in columns]) + b"</row>"
-    numbers = [index for index, column in enumerate(columns) if column.is_number]
+def _sheet_rows(lines: list[bytes], numbers: Sequence[int]) -> bytes:
+    """The lines of `COPY` as rows of the sheet; ``numbers`` are the places of cells that may be such."""
     found = _as_xml(b"".join(lines)).split(b"\n")[:-1]
-    return b"".join([row % tuple(_cells(line, numbers)) for line in found]).replace(_TEXT % b"", b"<c/>")
+    rows = b"".join(
+        [b"<row>" + _OPEN + (_CLOSE + _OPEN).join(_cells(line, numbers)) + _CLOSE + b"</row>" for line in found]
+    )
+    for signs, spelt in _SPELT:
+        rows = rows.replace(signs, spelt)
+    return rows
 
 
 def _cells(line: bytes, numbers: Sequence[int]) -> list[bytes]:
     cells = line.split(b"\t")
-    for index in numbers:
-        written = cells[index]
-        cells[index] = _NUMBER % written if _PLAIN.fullmatch(written) else _TEXT % written
+    for place in numbers:
+        if _PLAIN.fullmatch(cells[place]):
+            cells[place] = _NUMBER + cells[place] + _END
     return cells
 
 

@@ -260,6 +260,24 @@ REFUND_WINDOW = timedelta(days=env.int("REFUND_DAYS", default=14))  # in which a
 QUOTE_LIFETIME = timedelta(minutes=15)
 SEAT_LIMIT = "billing.entitlements.seats_of"  # a function of a workspace; named here because accounts may not import it
 
+# AI ---------------------------------------------------------------------------------------------------------------------
+
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="").rstrip("/")  # any server that speaks the Responses API
+OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")
+OPENAI_EMBEDDING_MODEL = env.str("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
+# US dollars for a million tokens: in, in from the cache, out. A model that is not here is taken to cost as much as the dearest.
+AI_PRICES = {
+    "gpt-4o-mini": (0.15, 0.075, 0.60),
+    "gpt-4o": (2.50, 1.25, 10.00),
+    "gpt-4.1-mini": (0.40, 0.10, 1.60),
+    "gpt-4.1": (2.00, 0.50, 8.00),
+    "text-embedding-3-small": (0.02, 0.02, 0.0),
+    "text-embedding-3-large": (0.13, 0.13, 0.0),
+    **{model: tuple(prices) for model, prices in env.json("AI_PRICES", default={}).items()},
+}
+ZEVIX_DEFAULT_WORKSPACE = env.int("ZEVIX_DEFAULT_WORKSPACE", default=0)  # of chats that name none; 0: the oldest
+
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"

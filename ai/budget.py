@@ -1,0 +1,99 @@
+"""What AI may cost a workspace in a month: held back before a call, settled after it, given back where nothing was done."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import User, Workspace
+from ai import prices
+from ai.errors import BudgetExceeded
+from ai.models import AICall, AIMonth, PromptVersion
+from ai.prices import Tokens
+from billing import entitlements
+from leads.quotas import current_month
+
+_CENT = 10_000  # millionths of a dollar
+ALIVE_FOR = timedelta(minutes=15)  # a call without an end is taken to be under way
+
+
+@transaction.atomic
+def reserve(
+    body: dict[str, Any],
+    *,
+    output: int,
+    workspace: Workspace,
+    user: User | None,
+    action: str,
+    version: PromptVersion | None = None,
+) -> AICall:
+    """The call's row, with the most that it can cost held back. Raises BudgetExceeded.
+
+    ``body`` is what is sent: a text has at most as many tokens as bytes. ``output`` is how many tokens may come back.
+    """
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    amount = prices.cost(body["model"], Tokens(input=len(text), output=output))
+    month = _lock(workspace.pk)
+    budget = entitlements.ai_budget_of(workspace) * _CENT
+    if month.spent + month.reserved + amount > budget:
+        raise BudgetExceeded(budget=f"{budget / 100 / _CENT:.2f}")
+    call: AICall = AICall.objects.create(
+        workspace=workspace,
+        user=user,
+        action=action,
+        prompt_version=version,
+        model=body["model"],
+        input_hash=hashlib.sha256(text).hexdigest(),
+        month=month.month,
+        reserved=amount,
+    )
+    return call
+
+
+def settle(call: AICall, outcome: str, tokens: Tokens, *, attempts: int = 1, error: str = "") -> None:
+    """Write down what the call took, and give back what it did not."""
+    _end(call, outcome, prices.cost(call.model, tokens), tokens, attempts, error)
+
+
+def release(call: AICall, error: str) -> None:
+    """Give all of it back: the server did nothing that it will be paid for."""
+    _end(call, AICall.Outcome.FAILED, 0, Tokens(), 1, error)
+
+
+def end_abandoned() -> int:
+    """Settle the calls whose process was killed, at what was held back: the server may have worked. Returns how many."""
+    old = AICall.objects.filter(outcome=AICall.Outcome.RUNNING, created_at__lt=timezone.now() - ALIVE_FOR)
+    for call in old:
+        _end(call, AICall.Outcome.ABANDONED, call.reserved, Tokens(), call.attempts, "")
+    return len(old)
+
+
+def _end(call: AICall, outcome: str, cost: int, tokens: Tokens, attempts: int, error: str) -> None:
+    now = timezone.now()
+    AICall.objects.filter(pk=call.pk, outcome=AICall.Outcome.RUNNING).update(
+        outcome=outcome,
+        cost=cost,
+        reserved=0,
+        input_tokens=tokens.input,
+        cached_tokens=tokens.cached,
+        output_tokens=tokens.output,
+        attempts=attempts,
+        error=error[:1_000],
+        duration_ms=round((now - call.created_at).total_seconds() * 1_000),
+        finished_at=now,
+    )
+
+
+def _lock(workspace_id: int) -> AIMonth:
+    """The month's row, with every other reservation kept waiting until this transaction ends."""
+    month = current_month()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ai_aimonth (workspace_id, month) VALUES (%s, %s) ON CONFLICT (workspace_id, month) DO NOTHING",
+            [workspace_id, month],
+        )
+    found: AIMonth = AIMonth.objects.select_for_update().get(workspace=workspace_id, month=month)
+    return found

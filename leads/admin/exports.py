@@ -12,12 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from leads.admin.acts import links
+from leads.admin.downloads import WithDownloads
 from leads.models import Export, ExportedLead, Lead
 from zevix.admin_site import ReadOnly, TenantAdmin
 
 
 @admin.register(Export)
-class ExportAdmin(ReadOnly, TenantAdmin):
+class ExportAdmin(ReadOnly, WithDownloads):
     icon = "receipt_long"
     list_display = [
         "title", "workspace", "person", "new_count", "duplicate_count", "not_exported_count", "unknown_count", "quota",
@@ -29,7 +30,7 @@ class ExportAdmin(ReadOnly, TenantAdmin):
     ordering = ["-id"]
     fields = [
         ("workspace", "person"), ("month", "created_at"),
-        ("new_count", "duplicate_count", "not_exported_count", "unknown_count"), ("used", "limit"), "see_also",
+        ("new_count", "duplicate_count", "not_exported_count", "unknown_count"), ("used", "limit"), "files", "see_also",
     ]  # fmt: skip
 
     @display(description=_("export"), ordering="id")

@@ -171,7 +171,7 @@ def test_more_leads_than_a_slice_come_in_the_order_asked_for(member, download, m
 
 
 @pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize(("format", "queries"), [("csv", 6), ("xlsx", 6), ("json", 5)])
+@pytest.mark.parametrize(("format", "queries"), [("csv", 7), ("xlsx", 7), ("json", 5)])
 def test_a_download_takes_as_many_queries_whatever_the_number_of_leads(
     member, download, django_assert_num_queries, format, queries, number
 ):
@@ -388,8 +388,8 @@ def test_no_cell_is_a_formula_not_even_a_heading_or_an_entry_of_a_list(member, d
         texts = [str(cell.value) for cell in cells if cell.value is not None]
     else:
         texts = [cell for line in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) for cell in line]
-    parts = [part for text in texts for part in text.split(";")]
-    assert [part for part in parts if part.lstrip()[:1] in set("=+-@＝＋－＠") and part] == []
+    parts = [(text, part) for text in texts for part in text.split(";")]
+    assert [text for text, part in parts if part.lstrip()[:1] in set("=+-@＝＋－＠") and part] == []
 
 
 # There and back -----------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -14,6 +14,7 @@ from leads.imports.reading import Incoming
 from leads.moments import moment
 from leads.refunds import Found, Reason
 
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _HEADINGS = {"email": "email", "e-mail": "email", "date": "date", "reason": "reason"}
 
 
@@ -73,6 +74,6 @@ def _line(row: int, *, email: str, date: str = "", reason: str = "") -> Line:
         at = moment(date) if date else None
     except ValueError as error:
         return Line(row, problem=f"date: {error}")
-    if at and at > timezone.now():
-        return Line(row, problem=f"date: {_('This is in the future.')}")
+    if at and not _LONG_AGO < at <= timezone.now():
+        return Line(row, problem=f"date: {_('This is in the future, or too long ago.')}")
     return Line(row, email.lower(), at, why)

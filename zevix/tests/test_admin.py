@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
-from billing.models import Plan, Subscription
+from billing.models import BillingAccount, Plan, StripeEvent, Subscription
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -26,16 +27,22 @@ from leads.models import (
     DuplicatePair,
     Export,
     ExportedLead,
+    ExportQuote,
     ImportBatch,
     Lead,
+    LeadCredit,
     LeadVersion,
     Merge,
     RejectedRow,
     SavedView,
+    Suppression,
     Undo,
     Usage,
+    UsageAlert,
+    UsageEntry,
     WaitingLead,
 )
+from leads.quotas import current_month
 from leads.tests.factories import give_plan, make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -50,8 +57,13 @@ TENANTS = {
     Lead: "workspace",
     Activity: "workspace",
     Usage: "workspace",
+    UsageEntry: "workspace",
+    LeadCredit: "workspace",
+    UsageAlert: "workspace",
     Export: "workspace",
     ExportedLead: "workspace",
+    ExportQuote: "workspace",
+    Suppression: "workspace",
     ImportBatch: "workspace",
     RejectedRow: "batch__workspace",
     LeadVersion: "workspace",
@@ -66,7 +78,7 @@ TENANTS = {
     Assignment: "workspace",
     WaitingLead: "workspace",
 }
-OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer]
+OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent]
 
 
 def page(model, view, *args):
@@ -105,6 +117,13 @@ def strangers_things(client_of):
     theirs.post("/api/v1/fields", {"key": "secret", "label": SECRET, "kind": "text"})
     theirs.post("/api/v1/views", {"name": SECRET, "is_shared": True})
     theirs.post("/api/v1/leads/bulk", {"ids": [lead.pk], "set": {"city": SECRET}})
+    theirs.post("/api/v1/exports/quote", {"lead_ids": [SECRET]})
+    theirs.post("/api/v1/suppressions", {"value": f"{SECRET}.example"})
+    entry = {"workspace": stranger.workspace, "month": current_month()}
+    UsageEntry.objects.create(**entry, kind="adjustment", credits=7, reason=SECRET)
+    UsageAlert.objects.create(**entry, threshold=80, plan=SECRET)
+    BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
+    StripeEvent.objects.create(event_id=SECRET, type=SECRET, payload={}, sent_at=timezone.now())
     return stranger.workspace
 
 
@@ -347,7 +366,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [RefreshToken, Usage, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer]
+    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent]
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

@@ -126,6 +126,12 @@ class StripeServer:
 
     # time
 
+    def begin_at(self, moment: int) -> None:
+        """Have an account whose time is another than ours, before anything is in it."""
+        if self.events:
+            raise ValueError("The clock only goes on.")
+        self.world.now = moment
+
     def advance(self, *, days: float = 0, seconds: int = 0, to: int | None = None) -> None:
         """Let time pass: trials end, subscriptions renew or fail, are tried again or end, sessions expire."""
         with self._api.lock:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from billing.models import Plan, Price
@@ -45,9 +46,11 @@ def sync(plans: list[Plan], *, dry_run: bool = False) -> Iterator[Finding]:
             yield Finding(f"{plan.code}: {refusal}", is_problem=True)
 
 
-def sold_plans() -> list[Plan]:
+def sold_plans(among: QuerySet[Plan] | None = None) -> list[Plan]:
     """The plans that are on offer and have a price, or had one."""
-    return list(Plan.objects.filter(is_active=True, prices__isnull=False).distinct().order_by("monthly_leads", "pk"))
+    plans = Plan.objects.all() if among is None else among
+    priced = Exists(Price.objects.filter(plan=OuterRef("pk")))
+    return list(plans.filter(priced, is_active=True).order_by("monthly_leads", "pk"))
 
 
 class _Sync:

@@ -40,7 +40,7 @@ def preview(workspace: Workspace, *, plan: str, interval: str | None, seats: int
     if _is_less(wanted, present):
         return Preview(False, present.facts.period_end, 0, later.currency, (), later.amount_due)
     now = timezone.now()
-    if _is_the_same(wanted, present):
+    if _is_the_same(wanted, present) or present.facts.status == "trialing":
         return Preview(True, now, 0, later.currency, (), later.amount_due)
     due = acting.preview_now(present.facts, price_id=price_id, quantity=quantity)
     return Preview(True, now, due.amount_due, due.currency, due.lines, later.amount_due)

@@ -73,6 +73,14 @@ class Subscription(models.Model):
         """Whether Stripe will go on charging for it, or at least try."""
         return bool(self.stripe_id) and self.status in LIVE
 
+    def make_given(self) -> None:
+        """Forget what Stripe said of it: the plan is the operator's gift from now on, and in force."""
+        for name in (
+            "stripe_id", "status", "interval", "period_end", "trial_end", "cancel_at", "pending_plan",
+            "pending_interval", "pending_at", "overdue_since", "problem",
+        ):  # fmt: skip
+            setattr(self, name, self._meta.get_field(name).get_default())
+
 
 class TopUp(models.Model):
     """A pack that a workspace has paid for. One payment (a Checkout session of Stripe) makes one."""

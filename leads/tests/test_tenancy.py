@@ -6,7 +6,7 @@ import re
 import pytest
 
 from accounts.models import Invitation, Membership, RefreshToken
-from billing.models import BillingAccount
+from billing.models import BillingAccount, Plan, Subscription, TopUp
 from leads.exports import quoting
 from leads.models import (
     Activity,
@@ -51,6 +51,8 @@ TENANTS_TABLES = [
     LeadCredit,
     UsageAlert,
     BillingAccount,
+    Subscription,
+    TopUp,
     DistributionRule,
     Availability,
     Assignment,
@@ -114,6 +116,8 @@ def strangers_things(stranger, client_of):
     UsageEntry.objects.create(**entry, kind="adjustment", credits=7, reason=SECRET)
     UsageAlert.objects.create(**entry, threshold=80, plan=SECRET)
     BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
+    Subscription.objects.create(workspace=stranger.workspace, plan=Plan.objects.get(code="pro"), stripe_id=SECRET)
+    TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
     return lead
 
 

@@ -165,9 +165,9 @@ def _claim(workspace_id: int, key: str, fingerprint: bytes) -> IdempotentAnswer:
     ).delete()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO zevix_idempotentanswer AS kept (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, now())"
-            " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = now()"
-            " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= now() - %s * interval '1 second'"
+            "INSERT INTO zevix_idempotentanswer AS kept (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, clock_timestamp())"
+            " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = clock_timestamp()"
+            " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= clock_timestamp() - %s * interval '1 second'"
             " RETURNING id",
             [workspace_id, key, fingerprint, AT_WORK_FOR.total_seconds()],
         )

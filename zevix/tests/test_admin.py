@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
-from billing.models import BillingAccount, Plan, StripeEvent, Subscription
+from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -78,7 +78,7 @@ TENANTS = {
     Assignment: "workspace",
     WaitingLead: "workspace",
 }
-OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent]
+OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
 
 def page(model, view, *args):
@@ -124,6 +124,7 @@ def strangers_things(client_of):
     UsageAlert.objects.create(**entry, threshold=80, plan=SECRET)
     BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
     StripeEvent.objects.create(event_id=SECRET, type=SECRET, payload={}, sent_at=timezone.now())
+    TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
     return stranger.workspace
 
 
@@ -366,7 +367,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent]
+    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

@@ -111,7 +111,7 @@ def test_a_paid_pack_that_no_event_told_of_is_credited_once(stripe_server, accou
 
 
 def test_what_can_not_be_mended_is_told_and_the_others_are_mended(stripe_server, account, capsys):
-    twice, unknown, good = account, *(make_account(make_workspace()) for _ in range(2))
+    twice, unknown, good = account, make_account(make_workspace()), make_account(make_workspace())
     price = sell("starter").stripe_price_id
     pair = [subscribe(stripe_server, twice, price) for _ in range(2)]
     syncing.sync(twice)

@@ -119,7 +119,7 @@ class _Sync:
             if not found.is_active and not self.dry_run:
                 stripe_catalogue.offer_price(found.id, active=True)
             self._keep_price(price, found.id)
-            return self._done(_("{interval} price found").format(interval=price.get_interval_display()), found.id)
+            return self._done(_("price found, {interval}").format(interval=price.get_interval_display()), found.id)
         price_id = (
             ""
             if self.dry_run
@@ -128,7 +128,7 @@ class _Sync:
             )
         )
         self._keep_price(price, price_id)
-        return self._done(_("{interval} price created").format(interval=price.get_interval_display()), price_id)
+        return self._done(_("price created, {interval}").format(interval=price.get_interval_display()), price_id)
 
     def _compare(self, price: Price, found: PriceFacts) -> Iterator[Finding]:
         ours, theirs = _terms(price, self.plan), found.terms

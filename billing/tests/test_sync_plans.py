@@ -119,7 +119,7 @@ def test_a_new_amount_is_a_new_price_that_takes_the_key_over_and_the_former_is_a
     new = price_of("starter")
     assert (problems, code) == ([], 0)
     assert lines == [
-        f"starter: monthly price created ({new.stripe_price_id})",
+        f"starter: price created, monthly ({new.stripe_price_id})",
         f"starter: former price archived ({former.stripe_price_id})",
         "1 plans: 2 changes made, 0 problems",
     ]

@@ -147,6 +147,16 @@ def test_stripe_out_of_reach_ends_it(stripe_server, account):
         call_command("stripe_reconcile")
 
 
+def test_no_connection_is_told_without_any_address(stripe_server, account):
+    stripe_server.down()
+
+    with pytest.raises(CommandError) as refused:
+        call_command("stripe_reconcile")
+
+    told = "Stripe can't be reached at the moment (no connection, or no answer in time). Try again later."
+    assert str(refused.value) == told
+
+
 def test_without_a_key_it_says_so(settings):
     settings.STRIPE_SECRET_KEY = ""
 

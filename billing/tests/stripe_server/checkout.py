@@ -249,7 +249,8 @@ def complete(world: World, session: str, payment: str, promotion_code: str | Non
         return found  # the page says so, and stays open
     customer = _customer(world, found)
     if found["amount_total"] or found["payment_method_collection"] == "always":
-        world.cards[customer] = world.cards.get(customer) or world.new_id("pm")
+        world.cards[customer] = world.new_id("pm")
+        world.declining.discard(customer)  # the card on the page is a good one
     if found["mode"] == "subscription":
         _subscribe(world, found, asked, customer)
     else:

@@ -59,7 +59,9 @@ def report(
         for start in range(0, len(group), refunds.CHUNK):
             chunk = group[start : start + refunds.CHUNK]
             found = refunds.report_dead((line.email for line in chunk), reason=reason, at=at, dry_run=dry_run)
-            told |= {line.row: found.pop(line.email, Found()) for line in chunk}
+            for line in chunk:
+                told[line.row] = found[line.email]
+                found[line.email] = Found(leads=told[line.row].leads)
             progress(len(chunk))
     return told
 

@@ -37,12 +37,6 @@ class PriceForm(forms.ModelForm):
             raise forms.ValidationError(_("Another price has this one in Stripe."))
         return price_id
 
-    def clean_extra_seat_amount(self) -> int | None:
-        amount: int | None = self.cleaned_data["extra_seat_amount"]
-        if amount is not None and self.instance.plan.seats is None:
-            raise forms.ValidationError(_("This plan has as many seats as one likes; there are none to sell."))
-        return amount
-
     def validate_constraints(self) -> None:
         """That there is one on offer for each interval is seen to by `catalogue.offer`."""
 
@@ -50,9 +44,15 @@ class PriceForm(forms.ModelForm):
 class PriceFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
-        new = [form.cleaned_data.get("interval") for form in self.extra_forms if form.has_changed() and form.is_valid()]
+        valid = [form for form in self.forms if form.is_valid()]
+        new = [form.cleaned_data.get("interval") for form in valid if form in self.extra_forms and form.has_changed()]
         if len(new) != len(set(new)):
             raise forms.ValidationError(_("One new price for each interval, please."))
+        # the plan as it is entered on the same page
+        if self.instance.seats is None and any(
+            form.cleaned_data.get("extra_seat_amount") is not None for form in valid
+        ):
+            raise forms.ValidationError(_("This plan has as many seats as one likes; there are none to sell."))
 
     def save_new(self, form: Any, commit: bool = True) -> Price:
         price: Price = super().save_new(form, commit=False)

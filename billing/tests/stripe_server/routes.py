@@ -17,9 +17,10 @@ from billing.tests.stripe_server import (
     events,
     invoices,
     portal,
+    previews,
     schedules,
     subscriptions,
-)  # fmt: skip
+)
 from billing.tests.stripe_server.refusals import Refused
 from billing.tests.stripe_server.world import Object
 
@@ -75,7 +76,7 @@ _ROUTES = [
            schedules.release),
     _route("POST", "/v1/subscription_schedules/{schedule}/cancel", params.SubscriptionScheduleCancelParams,
            schedules.cancel),
-    _route("POST", "/v1/invoices/create_preview", params.InvoiceCreatePreviewParams, subscriptions.preview),
+    _route("POST", "/v1/invoices/create_preview", params.InvoiceCreatePreviewParams, previews.preview),
     _route("GET", "/v1/invoices", params.InvoiceListParams, invoices.listed),
     _route("GET", "/v1/invoices/{invoice}", params.InvoiceRetrieveParams, invoices.retrieve),
     _route("POST", "/v1/invoices/{invoice}/pay", params.InvoicePayParams, dunning.pay),

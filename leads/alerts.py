@@ -60,7 +60,7 @@ def mail_alert(alert: UsageAlert, user: User, *, used: int, limit: int, language
         # names are free text, and a line break would end the subject
         workspace = " ".join(alert.workspace.name.split())
         if alert.threshold < 100:
-            subject = _("{workspace} has used {percent}% of this month's leads")
+            subject = _("{workspace} has used {share} of this month's leads")
         else:
             subject = _("{workspace} has used all of this month's leads")
         text = _(
@@ -73,5 +73,5 @@ def mail_alert(alert: UsageAlert, user: User, *, used: int, limit: int, language
             limit=number_format(limit, force_grouping=True),
             date=date_format(quotas.last_day(alert.month)),
         )
-        subject = subject.format(workspace=workspace, percent=alert.threshold)
+        subject = subject.format(workspace=workspace, share=f"{alert.threshold}%")
     mail.send(subject, text, to=user.email)

@@ -68,14 +68,18 @@ def report(
 
 def _line(row: int, *, email: str, date: str = "", reason: str = "") -> Line:
     if "@" not in email or "\x00" in email or len(email) > 254:
-        return Line(row, problem=f"email: {_('This is no e-mail address.')}")
+        return _rejected(row, "email", _("This is no e-mail address."))
     why = reason.lower() or Reason.HARD_BOUNCE
     if why not in Reason.values:
-        return Line(row, problem=f"reason: {_('One of {choices}.').format(choices=', '.join(Reason.values))}")
+        return _rejected(row, "reason", _("One of {choices}.").format(choices=", ".join(Reason.values)))
     try:
         at = moment(date) if date else None
     except ValueError as error:
-        return Line(row, problem=f"date: {error}")
+        return _rejected(row, "date", str(error))
     if at and not _LONG_AGO < at <= timezone.now():
-        return Line(row, problem=f"date: {_('This is in the future, or too long ago.')}")
+        return _rejected(row, "date", _("This is in the future, or too long ago."))
     return Line(row, email.lower(), at, why)
+
+
+def _rejected(row: int, column: str, sentence: str) -> Line:
+    return Line(row, problem=f"{column}: {sentence}")

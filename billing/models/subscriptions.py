@@ -75,11 +75,9 @@ class Subscription(models.Model):
 
     def make_given(self) -> None:
         """Forget what Stripe said of it: the plan is the operator's gift from now on, and in force."""
-        for name in (
-            "stripe_id", "status", "interval", "period_end", "trial_end", "cancel_at", "pending_plan",
-            "pending_interval", "pending_at", "overdue_since", "problem",
-        ):  # fmt: skip
-            setattr(self, name, self._meta.get_field(name).get_default())
+        self.stripe_id = self.status = self.interval = self.pending_interval = self.problem = ""
+        self.period_end = self.trial_end = self.cancel_at = self.overdue_since = None
+        self.pending_plan = self.pending_at = None
 
 
 class TopUp(models.Model):

@@ -10,11 +10,14 @@ import pytest
 from zevix.tests.test_server import Server
 
 LEADS = 20_000
+PATIENCE = 4  # seconds
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("downloads"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DOWNLOAD_PATIENCE", str(PATIENCE))
+        running = Server(tmp_path_factory.mktemp("downloads"))
     yield running
     running.stop()
 
@@ -77,7 +80,7 @@ def downloads_going(database):
 
 
 def wait_until_none_is_going(database):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while downloads_going(database) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert downloads_going(database) == 0
@@ -110,6 +113,18 @@ def test_a_reader_who_goes_away_ends_the_download(begin, database):
 
     assert going == 1
     wait_until_none_is_going(database)
+
+
+def test_a_reader_who_takes_nothing_for_long_has_the_file_broken_off(begin, database):
+    _connection, answer = begin()
+    answer.read(1000)
+    going = downloads_going(database)
+
+    wait_until_none_is_going(database)
+
+    assert going == 1
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
 
 
 @pytest.mark.parametrize("format", ["csv", "json"])

@@ -4,6 +4,8 @@
 Stripe is made within a transaction.
 """
 
+from collections.abc import Callable
+
 from accounts.models import User, Workspace
 from billing import choosing, ordering, syncing
 from billing.errors import AlreadySubscribed
@@ -11,6 +13,7 @@ from billing.models import BillingAccount, Subscription
 from billing.stripe_gateway import acting, reading
 from billing.stripe_gateway.acting import WayBack
 from billing.stripe_gateway.reading import CustomerGone, SubscriptionFacts
+from zevix.errors import Rejected
 
 
 def customer_of(workspace: Workspace, *, by: User) -> BillingAccount:
@@ -65,24 +68,43 @@ def buy_plan(
 def buy_pack(workspace: Workspace, *, pack: str, back: WayBack, by: User, once: str) -> str:
     """The address of a page that sells leads on top. Raises ValidationFailed; Unreachable, Rejected."""
     wanted = ordering.pack(pack)
-    account = customer_of(workspace, by=by)
-    _session_id, url = acting.begin_payment(
-        account.customer_id,
-        workspace_id=workspace.pk,
-        pack=wanted.code,
-        leads=wanted.leads,
-        name=wanted.name,
-        currency=wanted.currency,
-        amount=wanted.amount,
-        back=back,
-        once=f"{account.nonce}:top-up:{once}",
-    )
-    return url
+
+    def begin(account: BillingAccount) -> str:
+        _session_id, url = acting.begin_payment(
+            account.customer_id,
+            workspace_id=workspace.pk,
+            pack=wanted.code,
+            leads=wanted.leads,
+            name=wanted.name,
+            currency=wanted.currency,
+            amount=wanted.amount,
+            back=back,
+            once=f"{account.nonce}:top-up:{once}",
+        )
+        return url
+
+    return _as_customer(workspace, by, begin)
 
 
 def portal(workspace: Workspace, *, return_url: str, by: User) -> str:
     """The address of Stripe's page for cards, invoices and data. Raises Unreachable, Rejected."""
-    return acting.portal(customer_of(workspace, by=by).customer_id, return_url=return_url)
+    return _as_customer(workspace, by, lambda account: acting.portal(account.customer_id, return_url=return_url))
+
+
+def _as_customer(workspace: Workspace, by: User, act: Callable[[BillingAccount], str]) -> str:
+    """What the act gives; done again as a new customer where the one that we knew was deleted in Stripe."""
+    account = customer_of(workspace, by=by)
+    known = account.customer_id
+    try:
+        return act(account)
+    except Rejected as refusal:
+        if refusal.details.get("kind") != "resource_missing":
+            raise
+        syncing.sync(account)
+        account = customer_of(workspace, by=by)
+        if account.customer_id == known:  # something else is missing
+            raise
+        return act(account)
 
 
 def _customer_without_plan(workspace: Workspace, by: User) -> tuple[BillingAccount, bool]:

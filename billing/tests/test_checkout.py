@@ -292,6 +292,18 @@ def test_the_portal_leads_back(api, member, stripe_server):
     assert request.params["return_url"] == "http://localhost:3000/account"
 
 
+@pytest.mark.parametrize(("path", "body"), [(TOP_UP, {"pack": "leads-100"}), (PORTAL, {})])
+def test_who_was_deleted_in_stripe_is_another_customer_there_too(path, body, api, member, stripe_server):
+    api.post(path, body)
+    gone = account_of(member).customer_id
+    stripe_server.delete_customer(gone)
+
+    answer = api.post(path, body)
+
+    assert answer.status_code == 200
+    assert account_of(member).customer_id not in ("", gone)
+
+
 # Repeating, at the same time, and while Stripe fails --------------------------------------------------------------------------
 
 

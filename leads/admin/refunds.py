@@ -31,9 +31,10 @@ class RefundsDead:
             return
         found = refunds.report_dead(addresses, by=request.user).values()  # type: ignore[arg-type]  # an operator
         marked, refunded = sum(one.marked for one in found), sum(one.refunded for one in found)
-        sentence = _("{marked} leads marked as undeliverable, {refunded} refunded.")
-        level = messages.SUCCESS if marked or refunded else messages.WARNING
-        self.message_user(request, sentence.format(marked=marked, refunded=refunded), level)
+        done = _("{marked} leads marked as undeliverable, {refunded} refunded.").format(
+            marked=marked, refunded=refunded
+        )
+        self.message_user(request, done, messages.SUCCESS if marked or refunded else messages.WARNING)
 
 
 def _addresses(rows: QuerySet[Any]) -> list[str]:

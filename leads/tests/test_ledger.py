@@ -167,6 +167,16 @@ def test_who_is_deleted_leaves_the_entries_without_a_name(member, operator):
     assert entry.user is None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_workspace_that_exported_nothing_is_deleted_with_its_books(member, operator):
+    ledger.credit_top_up(top_up(member.workspace).pk)
+    ledger.adjust(member.workspace, leads=5, reason="so", by=operator)
+
+    member.workspace.delete()
+
+    assert [model.objects.count() for model in (UsageEntry, Usage, LeadCredit, TopUp)] == [0] * 4
+
+
 # The API
 
 

@@ -273,6 +273,12 @@ def test_an_export_that_is_not_there_yet_has_no_file(member, api, status, senten
     assert (answer.status_code, answer.json()["error"], answer.json()["message"]) == (409, "conflict", sentence)
 
 
+def test_of_an_export_that_failed_in_its_midst_there_is_what_was_handed_over(member, download):
+    export = make_export(member.workspace, make_lead(member.workspace, company="Handed over"), status="failed")
+
+    assert [row["company"] for row in table(download(export))] == ["Handed over"]
+
+
 def test_more_custom_fields_than_columns_are_to_be_had_as_json_alone(member, api, download, monkeypatch):
     monkeypatch.setattr(rows, "MAX_CUSTOM", 2)
     export = make_export(member.workspace, make_lead(member.workspace, extra={"a": 1, "b": 2, "c": 3}))

@@ -122,7 +122,9 @@ def strangers_things(stranger, client_of):
 
 
 @pytest.mark.parametrize(("method", "path"), operations(), ids=lambda value: value)
-def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strangers_things, method, path):
+def test_no_route_shows_or_touches_another_workspaces_rows(
+    api, stranger, strangers_things, stripe_server, method, path
+):
     before = rows_of(stranger.workspace)
     ids = {
         "member_id": stranger.pk,

@@ -157,7 +157,7 @@ class LineSerializer(serializers.Serializer):
     amount = serializers.IntegerField()
 
 
-class PreviewSerializer(serializers.Serializer):
+class ChangePreviewSerializer(serializers.Serializer):
     when = serializers.ChoiceField(choices=["now", "period_end"])
     at = serializers.DateTimeField(allow_null=True)
     amount_due = serializers.IntegerField(help_text="Paid when the change comes, in the smallest unit of the currency.")

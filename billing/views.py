@@ -16,6 +16,7 @@ from accounts.views import OpenView
 from billing import changes, checkouts
 from billing.models import Plan, Price, TopUpPack
 from billing.serializers import (
+    ChangePreviewSerializer,
     CheckoutRequest,
     LinkSerializer,
     NothingRequest,
@@ -23,7 +24,6 @@ from billing.serializers import (
     PackPage,
     PlanPage,
     PortalRequest,
-    PreviewSerializer,
     SubscriptionSerializer,
     TopUpRequest,
     as_pack,
@@ -112,7 +112,7 @@ class Portal(_Act):
 
 
 class Preview(_Act):
-    @extend_schema(request=OrderRequest, responses=PreviewSerializer)
+    @extend_schema(request=OrderRequest, responses=ChangePreviewSerializer)
     def post(self, request: SignedInRequest) -> Response:
         """When a change would come and what it would cost; for admins. Nothing is changed."""
         return Response(as_preview(changes.preview(request.workspace, **_ordered(request))))

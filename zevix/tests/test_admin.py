@@ -258,11 +258,11 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
     browser = in_admin(manager.user)
     rows = model.objects.filter(**{TENANTS[model]: strangers_things.pk})
     before = list(rows.order_by("pk").values())
-    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action"]
+    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action", "refund_dead"]
 
     for action in actions:
         for across in ("0", "1"):
-            chosen = {"action": action, "_selected_action": [row["id"] for row in before], "post": "yes"}
+            chosen = {"action": action, "_selected_action": [row[model._meta.pk.attname] for row in before], "post": "yes"}
             browser.post(list_of(model), chosen | {"select_across": across, "index": "0"})
 
     assert list(rows.order_by("pk").values()) == before

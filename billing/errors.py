@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Conflict, Refusal
+from zevix.errors import Conflict, NotConfigured, Refusal, ValidationFailed
 
 
 class InvalidSignature(Refusal):
@@ -22,3 +22,30 @@ class TwoCustomers(Conflict):
 
 class NotOurPack(Conflict):
     message = _("The Checkout session {session} does not say how many leads were paid for.")
+
+
+class NotInStripe(NotConfigured):
+    message = _("The price of this plan is not in Stripe yet; the operator runs manage.py sync_plans.")
+
+
+class NoSuchCoupon(ValidationFailed):
+    def __init__(self) -> None:
+        super().__init__(fields={"coupon": [_("This code does not exist, or can't be used here.")]})
+
+
+class AlreadySubscribed(Conflict):
+    message = _("There is a subscription already; change it instead.")
+
+
+class NoSubscription(Conflict):
+    message = _("There is no subscription to change; buy a plan first.")
+
+
+class TooManyMembers(Conflict):
+    code = "seat_limit_reached"
+    message = _("The workspace has {members} members, and there would be {limit} seats.")
+
+
+class PaymentFailed(Refusal):
+    code, status = "payment_failed", 402
+    message = _("The payment failed, and nothing was changed: {reason}")

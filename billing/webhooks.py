@@ -128,7 +128,7 @@ def _event(payload: Any) -> StripeEvent:
             payload=payload,
             sent_at=datetime.fromtimestamp(payload["created"], UTC),
         )
-    except (LookupError, TypeError, ValueError, OverflowError, OSError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError, OSError) as error:
         raise Malformed from error
 
 

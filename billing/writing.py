@@ -56,9 +56,11 @@ def _settle(row: Subscription | None, choice: Choice | None, workspace: Workspac
         changes = {"problem": ""}
     if row is None:
         return Subscription.objects.create(workspace=workspace, **changes) if "plan" in changes else None
-    for name, value in changes.items():
-        setattr(row, name, value)
-    row.save(update_fields=[*changes, "updated_at"])
+    changed = [name for name, value in changes.items() if getattr(row, name) != value]
+    if changed:
+        for name in changed:
+            setattr(row, name, changes[name])
+        row.save(update_fields=[*changed, "updated_at"])
     return row
 
 

@@ -14,7 +14,7 @@ from leads.models import UsageAlert
 from leads.quotas import Standing
 from zevix import events
 
-THRESHOLDS = (80, 100)  # percent of the limit
+THRESHOLDS = (80, 100)  # percent of what can be used
 
 
 def note(standing: Standing, *, workspace_id: int) -> None:
@@ -23,7 +23,7 @@ def note(standing: Standing, *, workspace_id: int) -> None:
     An event and a mail to each admin, in the language of the request. Who passes both at once is told of the last alone.
     Below the first threshold this asks the database nothing.
     """
-    reached = [percent for percent in THRESHOLDS if standing.used * 100 >= percent * standing.limit > 0]
+    reached = [percent for percent in THRESHOLDS if standing.used * 100 >= percent * standing.ceiling > 0]
     new = _enter(reached, standing, workspace_id) if reached else {}
     if new:
         threshold = max(new)
@@ -48,7 +48,7 @@ def _mail_admins(alert_id: int, standing: Standing, workspace_id: int) -> None:
     from leads.jobs import mail_alert
 
     admins = Membership.objects.for_workspace(workspace_id).filter(role=Role.ADMIN, user__is_active=True)
-    figures: dict[str, Any] = {"used": standing.used, "limit": standing.limit, "language": get_language() or "en"}
+    figures: dict[str, Any] = {"used": standing.used, "limit": standing.ceiling, "language": get_language() or "en"}
     for user_id in admins.order_by("user").values_list("user", flat=True):
         # a job for each, so that trouble with one address does not mail the others twice
         mail_alert.defer(alert_id=alert_id, user_id=user_id, **figures)
@@ -60,7 +60,7 @@ def mail_alert(alert: UsageAlert, user: User, *, used: int, limit: int, language
         # names are free text, and a line break would end the subject
         workspace = " ".join(alert.workspace.name.split())
         if alert.threshold < 100:
-            subject = _("{workspace} has used {percent}% of this month's leads")
+            subject = _("{workspace} has used {share} of this month's leads")
         else:
             subject = _("{workspace} has used all of this month's leads")
         text = _(
@@ -73,5 +73,5 @@ def mail_alert(alert: UsageAlert, user: User, *, used: int, limit: int, language
             limit=number_format(limit, force_grouping=True),
             date=date_format(quotas.last_day(alert.month)),
         )
-        subject = subject.format(workspace=workspace, percent=alert.threshold)
+        subject = subject.format(workspace=workspace, share=f"{alert.threshold}%")
     mail.send(subject, text, to=user.email)

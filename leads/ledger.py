@@ -96,7 +96,7 @@ def months(workspace: Workspace, month: str) -> list[Fragment]:
 
     ``used`` = ``charged`` - ``refunded`` + ``adjusted``; the other sums are credit.
     """
-    parameters = {"workspace": workspace.pk, "month": month, "limit": SHOWN_MONTHS}
+    parameters: dict[str, Any] = {"workspace": workspace.pk, "month": month, "limit": SHOWN_MONTHS}
     with connection.cursor() as cursor:
         cursor.execute(_MONTHS, parameters)
         return [Fragment(text) for (text,) in cursor.fetchall()]

@@ -37,6 +37,11 @@ class Standing:
     def remaining(self) -> int:
         return self.left_in_plan + self.credit
 
+    @property
+    def ceiling(self) -> int:
+        """The highest ``used`` that the workspace can reach: the limit, or what was used beyond it and the credit that is left."""
+        return self.used + self.remaining
+
     def figures(self) -> dict[str, Any]:
         """The contract's ``used, remaining, limit, month``."""
         return {"used": self.used, "remaining": self.remaining, "limit": self.limit, "month": self.month}

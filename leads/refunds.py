@@ -109,7 +109,7 @@ _ADDRESSES = "(SELECT array_agg(lower(a)) FROM unnest(%(addresses)s::text[]) AS 
 _WITH_ADDRESS = f"""
     SELECT found.id, found.root, found.address, found.is_marked FROM accounts_workspace AS w CROSS JOIN LATERAL (
         SELECT id, coalesce(catalogue_lead_id, id) AS root, lower(email) AS address, email_status = 'undeliverable' AS is_marked
-        FROM leads_lead AS l WHERE l.workspace_id = w.id AND l.email <> '' AND lower(l.email) = ANY({_ADDRESSES})
+        FROM leads_lead AS l WHERE l.workspace_id = w.id AND l.email <> '' AND lower(l.email) = ANY({_ADDRESSES}::text[])
         OFFSET 0
     ) AS found
     WHERE w.is_catalogue OR EXISTS (

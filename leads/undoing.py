@@ -196,7 +196,15 @@ def _value_taken_back(column: str) -> str:
     if column == "external_id":
         unchanged += f" AND {_FREE}"
     before = _MEMBER if column == "assigned_user_id" else f"b.{column}"
-    return f"CASE WHEN {unchanged} THEN {before} ELSE l.{column} END"
+    follows = _WITH_ITS_ADDRESS if column == "email_status" else ""
+    return f"CASE {follows} WHEN {unchanged} THEN {before} ELSE l.{column} END"
+
+
+# what is known of an address goes where that goes: a status alone would make another address dead, and be refunded
+_WITH_ITS_ADDRESS = f"""
+    WHEN lower({_value_taken_back("email")}) <> lower(b.email) THEN l.email_status
+    WHEN lower(l.email) <> lower(b.email) THEN b.email_status
+"""
 
 
 def _kept_as_it_is(column: str) -> str:

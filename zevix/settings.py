@@ -229,6 +229,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LeadStatus": "leads.models.LeadStatus.values",
         "JobStatus": "leads.models.ImportBatch.Status",
+        "ExportStatus": "leads.models.Export.Status",
         "UndoStatus": "leads.models.Undo.Status",
         "CustomFieldKind": "leads.models.CustomField.Kind",
         "BulkChangeKind": "leads.models.BulkChange.Kind",

@@ -88,6 +88,11 @@ class Price(models.Model):
     def __str__(self) -> str:
         return f"{self.plan} · {self.get_interval_display()}"
 
+    @property
+    def sells_seats(self) -> bool:
+        """Whether more seats can be bought than the plan includes."""
+        return self.extra_seat_amount is not None and self.plan.seats is not None
+
 
 class TopUpPack(models.Model):
     """Leads that can be bought on top of a plan, once. They last until they are used."""

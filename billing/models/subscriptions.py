@@ -73,6 +73,12 @@ class Subscription(models.Model):
         """Whether Stripe will go on charging for it, or at least try."""
         return bool(self.stripe_id) and self.status in LIVE
 
+    def make_given(self) -> None:
+        """Forget what Stripe said of it: the plan is the operator's gift from now on, and in force."""
+        self.stripe_id = self.status = self.interval = self.pending_interval = self.problem = ""
+        self.period_end = self.trial_end = self.cancel_at = self.overdue_since = None
+        self.pending_plan = self.pending_at = None
+
 
 class TopUp(models.Model):
     """A pack that a workspace has paid for. One payment (a Checkout session of Stripe) makes one."""

@@ -43,7 +43,8 @@ def asking() -> Iterator[None]:
     try:
         yield
     except stripe.APIConnectionError as error:
-        raise Unanswered(vendor="Stripe", reason=_reason(error), kind=error.code) from error
+        # the package's own sentence is a page long, and holds the address with its ids
+        raise Unanswered(vendor="Stripe", reason="no connection, or no answer in time", kind=error.code) from error
     except stripe.RateLimitError as error:
         raise Unreachable(vendor="Stripe", reason=_reason(error), kind=error.code) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:

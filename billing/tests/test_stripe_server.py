@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import stripe
 
+from billing.tests.stripe_server.shapes import misfits
 from billing.tests.stripe_server.world import API_VERSION
 
 
@@ -519,6 +520,36 @@ def test_a_session_expires_after_a_day(checkout, price, stripe_server):
 
     assert stripe_server.sessions[session.id]["status"] == "expired"
     assert stripe_server.events[-1]["type"] == "checkout.session.expired"
+
+
+def test_all_that_a_life_brings_has_the_shape_that_the_package_promises(
+    api, customer, price, checkout, subscribe, stripe_server
+):
+    coupon = api.v1.coupons.create({"percent_off": 10, "duration": "forever"})
+    api.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
+    trial = {"subscription_data": {"trial_period_days": 7}}
+    subscription = subscribe(price(2900), discounts=[{"coupon": coupon.id}], **trial)
+    api.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    stripe_server.advance(days=20)
+    stripe_server.decline(customer.id)
+    stripe_server.advance(days=60)
+    stripe_server.complete(checkout(price(900, interval=None), mode="payment").id)
+
+    world = stripe_server.world
+    tables = [
+        world.customers, world.products, world.prices, world.coupons, world.promotion_codes, world.discounts,
+        world.sessions, world.subscriptions, world.schedules, world.invoices, world.payment_intents,
+        world.portal_configurations,
+    ]  # fmt: skip
+    assert all(tables)
+    assert [lack for table in tables for thing in table.values() for lack in misfits(thing)] == []
+    assert [lack for event in stripe_server.events for lack in misfits(event)] == []
+    upcoming = {"subscription": subscribe(price(100)).id, "subscription_details": {"proration_behavior": "none"}}
+    assert list(misfits(api.v1.invoices.create_preview(upcoming).to_dict(for_json=True))) == []
+    assert list(misfits({"object": "coupon", "colour": "red"}))[:2] == [
+        "coupon.colour: unknown",
+        "coupon.created: lacking",
+    ]
 
 
 # events and time

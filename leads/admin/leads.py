@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from accounts.models import Membership, User, Workspace
 from leads import bulk, editing
 from leads.admin.acts import author
+from leads.admin.refunds import RefundsDead
 from leads.bulk import Change
 from leads.forms import LeadForm
 from leads.models import (
@@ -123,7 +124,7 @@ def _set_status(status: LeadStatus) -> Callable[..., None]:
 
 
 @admin.register(Lead)
-class LeadAdmin(TenantAdmin):
+class LeadAdmin(RefundsDead, TenantAdmin):
     icon = "contact_phone"
     form = LeadForm
     list_display = [
@@ -145,7 +146,7 @@ class LeadAdmin(TenantAdmin):
     warn_unsaved_form = True
     actions = [
         "assign_to_me", *(_set_status(status) for status in LeadStatus), "mark_needing_action",
-        "mark_needing_no_action", "delete_selected",
+        "mark_needing_no_action", "refund_dead", "delete_selected",
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> LeadQuerySet:

@@ -34,10 +34,10 @@ class Download:
     """
 
     def __init__(self, export: Export, format: str) -> None:
-        if export.status == Export.Status.FAILED:
-            raise ExportFailed
-        if export.status != Export.Status.COMPLETED:
+        if export.status in (Export.Status.QUEUED, Export.Status.RUNNING):
             raise StillRunning
+        if export.status == Export.Status.FAILED and not export.leads:
+            raise ExportFailed
         self.content_type = FORMATS[format].content_type
         self.headers = {
             "Content-Disposition": f'attachment; filename="zevix-export-{export.pk}.{format}"',

@@ -84,7 +84,8 @@ class Rows:
         statement = f"COPY (SELECT {cells} {_LEADS} ORDER BY found.place) TO STDOUT ({options})"
         keys = {f"key{number}": key for number, key in enumerate(self._keys)}
         for parameters in self._slices():
-            with connection.cursor() as cursor, cursor.copy(statement, parameters | keys) as copy:
+            composed = connection.ops.compose_sql(statement, parameters | keys)  # type: ignore[attr-defined]  # PostgreSQL alone has it
+            with connection.cursor() as cursor, cursor.copy(composed) as copy:
                 lines = [bytes(line) for line in copy]
             yield lines
 

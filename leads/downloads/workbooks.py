@@ -95,10 +95,12 @@ class _HandOver(RawIOBase):
 
 
 def _header(columns: Sequence[Column]) -> bytes:
-    # as COPY would have it
-    headings = [column.heading.encode().replace(b"\\", rb"\\") for column in columns]
-    line = b"\t".join(headings).replace(b"\n", rb"\n") + b"\n"
+    line = b"\t".join(_as_copied(column.heading) for column in columns) + b"\n"
     return _sheet_rows([line], []).replace(b"<c ", b'<c s="1" ')
+
+
+def _as_copied(text: str) -> bytes:
+    return text.translate({ord("\\"): r"\\", ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}).encode()
 
 
 def _sheet_rows(lines: list[bytes], numbers: Sequence[int]) -> bytes:

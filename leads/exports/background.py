@@ -114,7 +114,7 @@ def _move_on(export: Export, total: int) -> None:
     export.refresh_from_db(fields=_COUNTS)
     done = _done(export)
     export.status, export.progress = Status.RUNNING, 100 * done // total
-    if done == total:
+    if done >= total:
         _end(export)
     export.save(update_fields=["status", "progress", "failure", "finished_at"])
 

@@ -105,7 +105,7 @@ def charge(
                 "month": standing.month,
                 "limit": standing.limit,
                 "left_in_plan": standing.left_in_plan,
-                "ceiling": standing.used + standing.remaining,
+                "ceiling": standing.ceiling,
                 "used": standing.used,
                 "new": list(new),
                 "handed_over": _handed_over(named, set(new)),

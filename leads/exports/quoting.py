@@ -1,7 +1,7 @@
 """What an export would cost, promised for a quarter of an hour. A quote writes nothing but itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -58,10 +58,9 @@ def quote_ids(ids: Sequence[str], *, by: Asker) -> ExportQuote:
     roots = [name.root for name in naming.leads_of(ids, by.workspace)]
     known = list(dict.fromkeys(root for root in roots if root is not None))
     verdicts = vet(known, by.workspace)
-    counts = Counter(verdicts.get(root, Verdict.UNKNOWN) if root else Verdict.UNKNOWN for root in roots)
-    new = _of(verdicts.values(), Verdict.NEW)
-    counts += Counter({Verdict.OWNED: counts[Verdict.NEW] - new})
-    counts[Verdict.NEW] = new
+    counts = Counter(Verdict.UNKNOWN if root is None else verdicts[root] for root in roots)
+    new = list(verdicts.values()).count(Verdict.NEW)
+    counts.update({Verdict.OWNED: counts[Verdict.NEW] - new, Verdict.NEW: new - counts[Verdict.NEW]})
     return _promise(known, verdicts, counts, by)
 
 
@@ -94,10 +93,6 @@ def forget_old() -> int:
     """Delete quotes that expired a day ago, except those that are being exported still; returns how many."""
     old = ExportQuote.objects.filter(expires_at__lt=timezone.now() - KEPT_FOR)
     return old.exclude(export__status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).delete()[0]
-
-
-def _of(verdicts: Iterable[Verdict], wanted: Verdict) -> int:
-    return sum(verdict == wanted for verdict in verdicts)
 
 
 def _promise(roots: Sequence[int], verdicts: Mapping[int, Verdict], counts: Counter[Verdict], by: Asker) -> ExportQuote:

@@ -140,8 +140,7 @@ def settle(rows: Sequence[Row], taken_from: dict[str, int], given: Row) -> dict[
     settled = {field: rule(field, rows) for field, rule in RULES.items()}
     settled |= {field: _of(by_id[lead_id], field) for field, lead_id in taken_from.items()}
     settled |= {field: Settled(value, None) for field, value in given.items()}
-    if "email_status" not in taken_from:
-        settled["email_status"] = _status_of(settled["email"].value, rows)
+    settled["email_status"] = _status_of(settled["email"].value, rows)
     return settled
 
 

@@ -16,7 +16,8 @@ from leads.values import ALIASES
 from zevix.api.serializers import RequestSerializer
 
 MAX_MERGES, MAX_LOSERS, MAX_LEADS = 1_000, 100, 10_000
-_CHOOSABLE = set(survivorship.FIELDS) - {"catalogue_lead_id"}
+# what is known of an address follows it: to choose it would make a lead dead that is not
+_CHOOSABLE = set(survivorship.FIELDS) - {"catalogue_lead_id", "email_status"}
 
 
 class LeadKey(serializers.IntegerField):

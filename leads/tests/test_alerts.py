@@ -127,3 +127,12 @@ def test_a_workspace_that_is_gone_gets_no_mail(monkeypatch):
 
     assert mail.outbox == []
     assert ProcrastinateJob.objects.filter(queue_name="mail").latest("id").status == "succeeded"
+
+
+def test_who_used_more_than_a_smaller_plan_has_is_told_by_the_credit_that_is_left(member):
+    """Of 601 leads that were used the plan has 50 now; 99 bought on top are left."""
+    downgraded = {"monthly_leads": 50, "from_credit": 1, "credit": 99}
+
+    alerts.note(standing(601, **downgraded), workspace_id=member.workspace_id)
+
+    assert told() == [(80, 601)]

@@ -1,5 +1,6 @@
 """Exporting what was quoted, and the receipts."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -379,6 +380,23 @@ def test_a_large_export_that_gets_nothing_fails_with_a_sentence(api, member, few
     failed = api.get(f"/api/v1/exports/{export_id}").json()
     assert (failed["status"], failed["failure"], failed["not_exported_count"]) == ("failed", sentence, 5)
     assert failed["finished_at"]
+
+
+def test_a_large_export_that_fails_in_its_midst_keeps_what_was_handed_over(api, member, few_at_once):
+    make_catalogue(5)
+    export_id = commit(api, all_quoted(api)).json()["id"]
+    background.advance(export_id, 2)
+    ExportQuote.objects.all().delete()
+
+    with pytest.raises(ExportQuote.DoesNotExist):
+        background.finish(export_id, "en")
+
+    failed = api.get(f"/api/v1/exports/{export_id}").json()
+    file = api.get(f"/api/v1/exports/{export_id}/download?format=json")
+    assert (failed["status"], failed["new_count"]) == ("failed", 2)
+    assert failed["failure"] == "Something went wrong on our side. It has been noted."
+    assert [lead["external_id"] for lead in json.loads(b"".join(file))] == ["id5", "id4"]
+    assert Event.objects.get(type="export.created").data["count"] == spent(member) == 2
 
 
 def test_an_export_whose_workspace_is_gone_is_no_error(few_at_once):

@@ -145,6 +145,18 @@ def test_another_workspaces_suppressions_and_exports_do_not_count(api, stranger)
     assert figures(answer) == {"new": 1, "unknown": 2, "cost": 1}
 
 
+def test_the_same_key_gives_the_same_quote(api):
+    make_catalogue(1)
+
+    first, again = (
+        api.post("/api/v1/exports/quote", {"lead_ids": ["id1"]}, headers={"Idempotency-Key": "ask"}) for _ in range(2)
+    )
+
+    assert again["Idempotent-Replayed"] == "true"
+    assert again.json() == first.json()
+    assert ExportQuote.objects.count() == 1
+
+
 # Filters
 
 

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from accounts.models import Invitation, Membership, RefreshToken
+from billing.models import BillingAccount, Plan, Subscription, TopUp
+from leads.exports import quoting
 from leads.models import (
     Activity,
     Assignment,
@@ -16,14 +18,20 @@ from leads.models import (
     DuplicatePair,
     Export,
     ExportedLead,
+    ExportQuote,
     ImportBatch,
     Lead,
+    LeadCredit,
     Merge,
     RejectedRow,
     SavedView,
+    Suppression,
     Usage,
+    UsageAlert,
+    UsageEntry,
     WaitingLead,
 )
+from leads.quotas import current_month
 from leads.tests.factories import make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -35,9 +43,16 @@ TENANTS_TABLES = [
     Activity,
     Export,
     ExportedLead,
+    ExportQuote,
     ImportBatch,
     RejectedRow,
     Usage,
+    UsageEntry,
+    LeadCredit,
+    UsageAlert,
+    BillingAccount,
+    Subscription,
+    TopUp,
     DistributionRule,
     Availability,
     Assignment,
@@ -95,11 +110,21 @@ def strangers_things(stranger, client_of):
     theirs.post("/api/v1/fields", {"key": "secret", "label": SECRET, "kind": "text"})
     theirs.post("/api/v1/views", {"name": SECRET, "is_shared": True})
     theirs.post("/api/v1/leads/bulk", {"ids": [lead.pk], "set": {"score": 1}})
+    theirs.post("/api/v1/exports/quote", {"lead_ids": [SECRET]})
+    theirs.post("/api/v1/suppressions", {"value": f"{SECRET}@x.example"})
+    entry = {"workspace": stranger.workspace, "month": current_month()}
+    UsageEntry.objects.create(**entry, kind="adjustment", credits=7, reason=SECRET)
+    UsageAlert.objects.create(**entry, threshold=80, plan=SECRET)
+    BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
+    Subscription.objects.create(workspace=stranger.workspace, plan=Plan.objects.get(code="pro"), stripe_id=SECRET)
+    TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
     return lead
 
 
 @pytest.mark.parametrize(("method", "path"), operations(), ids=lambda value: value)
-def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strangers_things, method, path):
+def test_no_route_shows_or_touches_another_workspaces_rows(
+    api, stranger, strangers_things, stripe_server, method, path
+):
     before = rows_of(stranger.workspace)
     ids = {
         "member_id": stranger.pk,
@@ -113,6 +138,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         "field_id": CustomField.objects.get().pk,
         "view_id": SavedView.objects.get().pk,
         "bulk_id": BulkChange.objects.get().pk,
+        "export_id": Export.objects.get().pk,
+        "suppression_id": Suppression.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
@@ -133,6 +160,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(api, stranger, strang
         ask({"ids": [strangers_things.pk], "delete": True}),
         ask({"filter": {"search": SECRET}, "set": {"score": 2}}),
         ask({"filter": {"extra.secret": "x"}, "assign": None}),
+        ask({"filter": {"search": SECRET}}),
+        ask({"quote": quoting.signed(ExportQuote.objects.for_workspace(stranger.workspace).get())}),
         ask({"survivor": strangers_things.pk, "losers": [strangers_things.pk + 1]}),
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         *(

@@ -27,11 +27,11 @@ class DownloadExport(APIView):
 
         A workspace may have two downloads going at a time; more are refused with 429.
         """
-        wanted = DownloadOptions(data=request.query_params.dict())
-        wanted.is_valid(raise_exception=True)
         export = Export.objects.for_workspace(request.workspace).filter(pk=export_id).first()
         if export is None:
             raise NotFound
+        wanted = DownloadOptions(data=request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
         return sent(Download(export, wanted.validated_data["format"]), request)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:

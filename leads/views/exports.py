@@ -31,7 +31,7 @@ from zevix.api.pages import page
 from zevix.errors import NotFound
 
 
-class Quotes(APIView):
+class Quotes(Idempotent, APIView):
     @extend_schema(request=QuoteRequest, responses=QuoteSerializer)
     def post(self, request: SignedInRequest) -> Response:
         """What exporting these leads would cost, promised for 15 minutes. Nothing is charged.

@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from script.benchmarks import changes, exports, imports, installation, lists, merging, pages, starts
+from script.benchmarks import (
+    changes,
+    downloads,
+    exports,
+    imports,
+    installation,
+    lists,
+    merging,
+    pages,
+    quotes,
+    starts,
+    webhooks,
+)
 from script.benchmarks.report import Row, as_json, table
 from script.benchmarks.server import Server
 
@@ -21,6 +33,9 @@ _SERVED: dict[str, Callable[[Server], list[Row]]] = {
     "change": changes.measure,
     "export": exports.measure,
     "export-history": exports.measure_history,
+    "quote": quotes.measure,
+    "download": downloads.measure,
+    "webhook": webhooks.measure,
 }
 _LAST: dict[str, Callable[[], list[Row]]] = {
     "import": imports.measure,

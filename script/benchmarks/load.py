@@ -1,5 +1,6 @@
 """A light load: ready-made requests over a few connections that stay open, and how long the answers took."""
 
+import http.client
 import socket
 import time
 from collections import deque
@@ -19,16 +20,21 @@ def get(path: str, token: str) -> bytes:
 
 
 def post(path: str, token: str, body: bytes) -> bytes:
-    return _with_body("POST", path, token, body)
+    return _with_body("POST", path, f"Authorization: Bearer {token}", body)
+
+
+def post_signed(path: str, signature: str, body: bytes) -> bytes:
+    """As Stripe sends its events."""
+    return _with_body("POST", path, f"Stripe-Signature: {signature}", body)
 
 
 def patch(path: str, token: str, body: bytes) -> bytes:
-    return _with_body("PATCH", path, token, body)
+    return _with_body("PATCH", path, f"Authorization: Bearer {token}", body)
 
 
-def _with_body(method: str, path: str, token: str, body: bytes) -> bytes:
+def _with_body(method: str, path: str, header: str, body: bytes) -> bytes:
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -64,6 +70,19 @@ def ask(port: int, request: bytes) -> bytes:
     with _connect(port) as connection:
         connection.sendall(request)
         return _read(connection, bytearray(4 << 20))
+
+
+def read(port: int, path: str, token: str) -> int:
+    """Read a file to its end and keep none of it; returns how many bytes it has."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise RuntimeError(f"The server answered {answer.status} {answer.read(2000).decode(errors='replace')}")
+        return sum(map(len, iter(lambda: answer.read(1 << 20), b"")))
+    finally:
+        connection.close()
 
 
 def _send(port: int, waiting: deque[bytes], deadline: float) -> None:

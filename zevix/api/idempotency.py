@@ -65,7 +65,7 @@ class _Keyed:
         """A replay is raised, so that no handler runs; refusals of the act undo what it wrote, but not the key's row."""
         if isinstance(error, _Replay):
             return error.response
-        return super().handle_exception(error)  # type: ignore[misc,no-any-return]
+        return super().handle_exception(error)  # type: ignore[misc]
 
 
 class Idempotent(_Keyed):
@@ -165,11 +165,11 @@ def _claim(workspace_id: int, key: str, fingerprint: bytes) -> IdempotentAnswer:
     ).delete()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO zevix_idempotentanswer AS kept (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, now())"
-            " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = now()"
-            " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= now() - %s"
+            "INSERT INTO zevix_idempotentanswer AS kept (workspace_id, key, fingerprint, created_at) VALUES (%s, %s, %s, clock_timestamp())"
+            " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = clock_timestamp()"
+            " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= clock_timestamp() - %s * interval '1 second'"
             " RETURNING id",
-            [workspace_id, key, fingerprint, AT_WORK_FOR],
+            [workspace_id, key, fingerprint, AT_WORK_FOR.total_seconds()],
         )
         row = cursor.fetchone()
     if row:

@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
-from billing.models import Plan, Subscription
+from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -26,16 +27,22 @@ from leads.models import (
     DuplicatePair,
     Export,
     ExportedLead,
+    ExportQuote,
     ImportBatch,
     Lead,
+    LeadCredit,
     LeadVersion,
     Merge,
     RejectedRow,
     SavedView,
+    Suppression,
     Undo,
     Usage,
+    UsageAlert,
+    UsageEntry,
     WaitingLead,
 )
+from leads.quotas import current_month
 from leads.tests.factories import give_plan, make_lead
 from zevix.models import Event, IdempotentAnswer
 
@@ -50,8 +57,13 @@ TENANTS = {
     Lead: "workspace",
     Activity: "workspace",
     Usage: "workspace",
+    UsageEntry: "workspace",
+    LeadCredit: "workspace",
+    UsageAlert: "workspace",
     Export: "workspace",
     ExportedLead: "workspace",
+    ExportQuote: "workspace",
+    Suppression: "workspace",
     ImportBatch: "workspace",
     RejectedRow: "batch__workspace",
     LeadVersion: "workspace",
@@ -66,7 +78,7 @@ TENANTS = {
     Assignment: "workspace",
     WaitingLead: "workspace",
 }
-OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer]
+OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
 
 def page(model, view, *args):
@@ -105,6 +117,14 @@ def strangers_things(client_of):
     theirs.post("/api/v1/fields", {"key": "secret", "label": SECRET, "kind": "text"})
     theirs.post("/api/v1/views", {"name": SECRET, "is_shared": True})
     theirs.post("/api/v1/leads/bulk", {"ids": [lead.pk], "set": {"city": SECRET}})
+    theirs.post("/api/v1/exports/quote", {"lead_ids": [SECRET]})
+    theirs.post("/api/v1/suppressions", {"value": f"{SECRET}.example"})
+    entry = {"workspace": stranger.workspace, "month": current_month()}
+    UsageEntry.objects.create(**entry, kind="adjustment", credits=7, reason=SECRET)
+    UsageAlert.objects.create(**entry, threshold=80, plan=SECRET)
+    BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
+    StripeEvent.objects.create(event_id=SECRET, type=SECRET, payload={}, sent_at=timezone.now())
+    TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
     return stranger.workspace
 
 
@@ -238,11 +258,11 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
     browser = in_admin(manager.user)
     rows = model.objects.filter(**{TENANTS[model]: strangers_things.pk})
     before = list(rows.order_by("pk").values())
-    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action"]
+    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action", "refund_dead"]
 
     for action in actions:
         for across in ("0", "1"):
-            chosen = {"action": action, "_selected_action": [row["id"] for row in before], "post": "yes"}
+            chosen = {"action": action, "_selected_action": [row[model._meta.pk.attname] for row in before], "post": "yes"}
             browser.post(list_of(model), chosen | {"select_across": across, "index": "0"})
 
     assert list(rows.order_by("pk").values()) == before
@@ -347,7 +367,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [RefreshToken, Usage, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer]
+    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

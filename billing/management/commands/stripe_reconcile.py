@@ -23,16 +23,14 @@ class Command(BaseCommand):
         if not is_configured():
             raise CommandError(str(NotConfigured(setting="STRIPE_SECRET_KEY")))
         accounts = BillingAccount.objects.select_related("workspace").exclude(customer_id="").order_by("pk")
-        drifts = mended = 0
+        count, drifts, mended = accounts.count(), 0, 0
         try:
-            for account in tqdm(accounts.iterator(), total=accounts.count(), disable=None, leave=False):
+            for account in tqdm(accounts.iterator(), total=count, disable=None, leave=False):
                 for drift in reconciling.reconcile(account, dry_run=dry_run):
                     drifts, mended = drifts + 1, mended + drift.is_mended
                     (self.stdout if drift.is_mended else self.stderr).write(str(drift))
         except Unreachable as refusal:
             raise CommandError(str(refusal))
-        self.stdout.write(
-            f"{accounts.count()} accounts: {drifts} differences, {mended} {'would be ' if dry_run else ''}mended"
-        )
+        self.stdout.write(f"{count} accounts: {drifts} differences, {mended} {'would be ' if dry_run else ''}mended")
         if mended < drifts:
             sys.exit(1)

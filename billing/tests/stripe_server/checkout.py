@@ -1,6 +1,6 @@
 """Checkout: a session is made, and a customer completes it, or not."""
 
-from billing.tests.stripe_server import catalogue, customers, discounts, invoices, proration, subscriptions
+from billing.tests.stripe_server import catalogue, discounts
 from billing.tests.stripe_server.catalogue import merged
 from billing.tests.stripe_server.money import amount_of
 from billing.tests.stripe_server.refusals import Refused, lacks, missing, not_modelled
@@ -31,7 +31,7 @@ def create(world: World, params: Object) -> Object:
         "object": "list", "data": rows, "has_more": False, "url": f"/v1/checkout/sessions/{id}/line_items",
     }  # fmt: skip
     world.sessions[id] = _session(world, id, params, expires)
-    _count(world, world.sessions[id])
+    count(world, world.sessions[id])
     return world.sessions[id]
 
 
@@ -172,11 +172,11 @@ def _session(world: World, id: str, params: Object, expires: int) -> Object:
     }  # fmt: skip
 
 
-def _count(world: World, session: Object) -> None:
+def count(world: World, session: Object) -> None:
     """What is to be paid now."""
     asked = world.asked[session["id"]]
     rows = world.includable[session["id"], "line_items"]["data"]
-    subtotal = 0 if _trial_end(world, asked) else sum(row["amount_subtotal"] for row in rows)
+    subtotal = 0 if trial_end(world, asked) else sum(row["amount_subtotal"] for row in rows)
     off = 0
     for coupon, _ in asked["sources"]:
         found = world.coupons[coupon]
@@ -186,7 +186,7 @@ def _count(world: World, session: Object) -> None:
     session["total_details"]["amount_discount"] = off
 
 
-def _trial_end(world: World, asked: Object) -> int | None:
+def trial_end(world: World, asked: Object) -> int | None:
     data = asked.get("subscription_data", {})
     for name in data:
         if name not in ("metadata", "trial_period_days", "trial_end", "trial_settings", "description", "billing_mode"):
@@ -234,103 +234,4 @@ def expire(world: World, params: Object, session: str) -> Object:
         )
     found.update(status="expired", url=None)
     world.emit("checkout.session.expired", found)
-    return found
-
-
-def complete(world: World, session: str, payment: str, promotion_code: str | None) -> Object:
-    """What the customer does on the page. Raises Refused for a session that is not open."""
-    found = find(world, session)
-    if found["status"] != "open":
-        raise Refused(f"The session is {found['status']}.")
-    asked = world.asked[session]
-    if promotion_code is not None:
-        _enter_code(world, found, asked, promotion_code)
-    if payment == "declined":
-        return found  # the page says so, and stays open
-    customer = _customer(world, found)
-    if found["amount_total"] or found["payment_method_collection"] == "always":
-        world.cards[customer] = world.cards.get(customer) or world.new_id("pm")
-    if found["mode"] == "subscription":
-        _subscribe(world, found, asked, customer)
-    else:
-        _pay_once(world, found, asked, customer, is_delayed=payment == "delayed")
-    found.update(status="complete", url=None)
-    world.emit("checkout.session.completed", found)
-    return found
-
-
-def _enter_code(world: World, session: Object, asked: Object, code: str) -> None:
-    if not session["allow_promotion_codes"]:
-        raise Refused("The page has no field for promotion codes.")
-    owner = next((each for each in world.promotion_codes.values() if each["code"].lower() == code.lower()), None)
-    asked["sources"] = discounts.checked(world, [{"promotion_code": owner["id"] if owner else code}])
-    session["discounts"] = [{"coupon": None, "promotion_code": asked["sources"][0][1]}]
-    _count(world, session)
-
-
-def _customer(world: World, session: Object) -> str:
-    if session["customer"] is None:
-        email = session["customer_email"] or "somebody@example.com"
-        session["customer"] = customers.create(world, {"email": email})["id"]
-    customer = world.customer(session["customer"])
-    session["customer_details"] = {
-        "address": None,
-        "business_name": None,
-        "email": customer["email"],
-        "individual_name": None,
-        "name": customer["name"],
-        "phone": None,
-        "tax_exempt": "none",
-        "tax_ids": [],
-    }
-    return customer["id"]
-
-
-def _subscribe(world: World, session: Object, asked: Object, customer: str) -> None:
-    data = asked.get("subscription_data", {})
-    for row in asked["line_items"]:
-        proration.priced(world, row["price"], session["currency"], "line_items")
-    subscription = subscriptions.begin(
-        world,
-        customer,
-        [(row["price"], row["quantity"]) for row in asked["line_items"]],
-        metadata=merged({}, data.get("metadata")),
-        trial_end=_trial_end(world, asked),
-        discount_ids=discounts.give(world, asked["sources"], customer=customer, session=session["id"]),
-        trial_settings=data.get("trial_settings"),
-    )
-    session.update(
-        subscription=subscription["id"],
-        invoice=subscription["latest_invoice"],
-        payment_status="paid" if session["amount_total"] else "no_payment_required",
-    )
-
-
-def _pay_once(world: World, session: Object, asked: Object, customer: str, *, is_delayed: bool) -> None:
-    if not session["amount_total"]:
-        session["payment_status"] = "no_payment_required"
-        return
-    data = asked.get("payment_intent_data", {})
-    found = invoices.intent(
-        world, customer, session["amount_total"], session["currency"], merged({}, data.get("metadata"))
-    )
-    session.update(payment_intent=found["id"], payment_status="unpaid" if is_delayed else "paid")
-    if not is_delayed:
-        _received(world, found)
-
-
-def _received(world: World, intent: Object) -> None:
-    intent.update(status="succeeded", amount_received=intent["amount"])
-    world.emit("payment_intent.succeeded", intent)
-
-
-def settle(world: World, session: str, *, succeeds: bool) -> Object:
-    """A bank debit arrives, or comes back, days after its session was completed."""
-    found = find(world, session)
-    if found["status"] != "complete" or found["payment_status"] != "unpaid":
-        raise Refused("Nothing of this session is under way.")
-    if succeeds:
-        found["payment_status"] = "paid"
-        _received(world, world.payment_intents[found["payment_intent"]])
-    world.emit(f"checkout.session.async_payment_{'succeeded' if succeeds else 'failed'}", found)
     return found

@@ -1,6 +1,7 @@
 """What a paid or an unpaid invoice does to its subscription."""
 
 from billing.tests.stripe_server import invoices
+from billing.tests.stripe_server.refusals import Refused, declined, not_modelled
 from billing.tests.stripe_server.world import Object, World
 
 
@@ -14,6 +15,19 @@ def collect(world: World, invoice: Object) -> bool:
     if subscription["status"] in ("active", "trialing", "past_due"):
         _fall_behind(world, subscription, is_left)
     return False
+
+
+def pay(world: World, params: Object, invoice: str) -> Object:
+    if set(params) - {"expand"}:
+        raise not_modelled("how this invoice is to be paid")
+    found = invoices.retrieve(world, {}, invoice)
+    if found["status"] == "paid":
+        raise Refused("Invoice is already paid", code="invoice_already_paid")
+    if found["status"] == "draft":
+        invoices.finalize(world, found)
+    if not collect(world, found):
+        raise declined(keeps_changes=True)
+    return found
 
 
 def _recover(world: World, subscription: Object, invoice: Object) -> None:

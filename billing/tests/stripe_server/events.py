@@ -1,7 +1,9 @@
 """What happened, newest first, as the API tells it."""
 
 from billing.tests.stripe_server.refusals import Refused, not_modelled
-from billing.tests.stripe_server.world import Object, World, in_range, page
+from billing.tests.stripe_server.world import DAY, Object, World, in_range, page
+
+_KEPT = 30 * DAY  # https://docs.stripe.com/api/events/list
 
 
 def listed(world: World, params: Object) -> Object:
@@ -14,6 +16,7 @@ def listed(world: World, params: Object) -> Object:
         each
         for each in world.events
         if (types is None or each["type"] in types)
+        and each["created"] > world.now - _KEPT
         and in_range(each["created"], params.get("created", each["created"]))
     ]
     return page(rows, params, "/v1/events")

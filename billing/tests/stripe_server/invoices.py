@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from billing.tests.stripe_server import discounts
-from billing.tests.stripe_server.refusals import Refused, declined, not_modelled
+from billing.tests.stripe_server.refusals import Refused, not_modelled
 from billing.tests.stripe_server.world import DAY, Object, World, in_range, page
 
 
@@ -265,21 +265,6 @@ def listed(world: World, params: Object) -> Object:
         and in_range(each["created"], params.get("created", each["created"]))
     ]
     return page(rows, params, "/v1/invoices")
-
-
-def pay(world: World, params: Object, invoice: str) -> Object:
-    from billing.tests.stripe_server import dunning  # dunning pays invoices
-
-    if set(params) - {"expand"}:
-        raise not_modelled("how this invoice is to be paid")
-    found = retrieve(world, {}, invoice)
-    if found["status"] == "paid":
-        raise Refused("Invoice is already paid", code="invoice_already_paid")
-    if found["status"] == "draft":
-        finalize(world, found)
-    if not dunning.collect(world, found):
-        raise declined(keeps_changes=True)
-    return found
 
 
 def void(world: World, params: Object, invoice: str) -> Object:

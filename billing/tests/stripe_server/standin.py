@@ -7,7 +7,7 @@ from typing import Any
 
 import stripe
 
-from billing.tests.stripe_server import checkout, clock, customers, subscriptions
+from billing.tests.stripe_server import checkout, clock, completing, customers, subscriptions
 from billing.tests.stripe_server.transport import Answer, Api, Handler, Request, Server
 from billing.tests.stripe_server.world import DAY, Object, World
 
@@ -126,6 +126,12 @@ class StripeServer:
 
     # time
 
+    def begin_at(self, moment: int) -> None:
+        """Have an account whose time is another than ours, before anything is in it."""
+        if self.events:
+            raise ValueError("The clock only goes on.")
+        self.world.now = moment
+
     def advance(self, *, days: float = 0, seconds: int = 0, to: int | None = None) -> None:
         """Let time pass: trials end, subscriptions renew or fail, are tried again or end, sessions expire."""
         with self._api.lock:
@@ -140,12 +146,12 @@ class StripeServer:
     def complete(self, session_id: str, payment: str = "ok", *, promotion_code: str | None = None) -> Object:
         """The customer fills in Checkout's page. The payment is `ok`, `declined`, or `delayed` until `settle`."""
         with self._api.lock:
-            return checkout.complete(self.world, session_id, payment, promotion_code)
+            return completing.complete(self.world, session_id, payment, promotion_code)
 
     def settle(self, session_id: str, *, succeeds: bool = True) -> Object:
         """A delayed payment arrives, or does not."""
         with self._api.lock:
-            return checkout.settle(self.world, session_id, succeeds=succeeds)
+            return completing.settle(self.world, session_id, succeeds=succeeds)
 
     def expire(self, session_id: str) -> Object:
         with self._api.lock:

@@ -12,9 +12,10 @@ from rest_framework.test import APIClient
 from accounts import tokens
 from accounts.models import Membership, User
 from accounts.tests.factories import make_member, make_user
+from ai.tests.openai_server.fixture import openai_server, started_openai_server
 from billing.tests.stripe_server.fixture import started_stripe_server, stripe_server
 
-__all__ = ["started_stripe_server", "stripe_server"]
+__all__ = ["openai_server", "started_openai_server", "started_stripe_server", "stripe_server"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Refusal, Rejected, UpstreamError
+from zevix.errors import Conflict, Forbidden, Refusal, Rejected, UpstreamError
 
 
 class BudgetExceeded(Refusal):
@@ -26,3 +26,31 @@ class AnswerUnusable(Rejected):
     """The answer is not of the form asked for."""
 
     message = _("{vendor} gave an answer of another form than asked for ({reason}).")
+
+
+class NotYourPrompt(Forbidden):
+    message = _("This is everybody's prompt. Make one of your own for this key, and change that.")
+
+
+class PromptExists(Conflict):
+    message = _("There is a prompt of your own for {key} already.")
+
+
+class VersionIsFixed(Conflict):
+    message = _("Version {number} was published or has a label, and stays as it is. Make a new one.")
+
+
+class NothingBefore(Conflict):
+    message = _("No other version had the label {label} before.")
+
+
+class TooManyCases(Conflict):
+    message = _("A prompt has at most {limit} cases.")
+
+
+class CaseExists(Conflict):
+    message = _("There is a case of this name already.")
+
+
+class NothingToTry(Conflict):
+    message = _("This prompt has no cases to be tried on.")

@@ -1,0 +1,1 @@
+"""What the AI is told: texts in versions, tried on cases before they are published."""

@@ -1,0 +1,30 @@
+"""The actions that a prompt can be for, and what its texts may name."""
+
+from dataclasses import dataclass
+
+# words of ours, put into the text as they are
+WORDS = ("language", "today", "channel", "tone")
+# what others wrote: the text gets only the name under which the fenced data has it
+DATA = ("lead", "messages")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What a text must name, and what it may."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return self.required + self.optional
+
+
+VARIABLES = {
+    "chat": Variables(("messages",), ("lead", "tone", "language", "today")),
+    "generate_message": Variables(("lead", "channel", "tone"), ("messages", "language", "today")),
+    "follow_up": Variables(("lead", "channel", "tone"), ("messages", "language", "today")),
+    "analyze_lead": Variables(("lead", "today"), ("messages", "language")),
+    "summarize": Variables(("lead", "messages"), ("language", "today")),
+}
+KEYS = tuple(VARIABLES)

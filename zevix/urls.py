@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("billing.urls")),
     path("", include("leads.urls")),
+    path("", include("ai.urls")),
 ]
 
 handler400 = "zevix.api.errors.bad_request"

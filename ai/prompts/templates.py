@@ -16,7 +16,9 @@ def problems(text: str, variables: Variables) -> list[str]:
     named = set(_VARIABLE.findall(text))
     found = []
     if _BRACES.search(_VARIABLE.sub("", text)):
-        found.append(_("A variable is written {example}; other double braces can't be used.").format(example="{{ lead }}"))
+        found.append(
+            _("A variable is written {example}; other double braces can't be used.").format(example="{{ lead }}")
+        )
     if unknown := sorted(named - set(variables.known)):
         found.append(
             _("There is no variable {names}; there are {known}.").format(

@@ -145,9 +145,9 @@ def warning(version: PromptVersion) -> str:
     last = version.evaluations.order_by("-pk").select_related("baseline").first()
     if last is None or last.baseline_passed is None or last.passed >= last.baseline_passed:
         return ""
-    return _("This version is worse than the one before it: {passed} of {total} cases hold, of the other's {before}.").format(
-        passed=last.passed, total=last.total, before=last.baseline_passed
-    )
+    return _(
+        "This version is worse than the one before it: {passed} of {total} cases hold, of the other's {before}."
+    ).format(passed=last.passed, total=last.total, before=last.baseline_passed)
 
 
 def _like(version: PromptVersion) -> dict[str, Any]:

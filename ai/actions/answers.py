@@ -1,0 +1,33 @@
+"""What comes back is looked at before anybody gets it."""
+
+import re
+
+from ai.actions.analysis import Analysis
+from ai.errors import AnswerUnusable
+from ai.openai_gateway import VENDOR, Answer, Question
+
+_TELLING = 12  # words of the instructions in a row, which nobody writes by chance
+_WORD = re.compile(r"\w+")
+
+
+def checked(answer: Answer, question: Question) -> str:
+    """The answer's words; of an analysis its reason. Raises AnswerUnusable for an empty one, and for one that tells its instructions."""
+    words = answer.form.reason if isinstance(answer.form, Analysis) else answer.text
+    if not words.strip():
+        raise AnswerUnusable(vendor=VENDOR, reason="it is empty")
+    if tells(answer.text, question.instructions):
+        raise AnswerUnusable(vendor=VENDOR, reason="it repeats its instructions")
+    return str(words.strip())
+
+
+def tells(text: str, instructions: str) -> bool:
+    """Whether a text has a passage of the instructions in it."""
+    said, secret = _words(text), _words(instructions)
+    spoken = f" {' '.join(said)} "
+    return any(
+        f" {' '.join(secret[start : start + _TELLING])} " in spoken for start in range(len(secret) - _TELLING + 1)
+    )
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

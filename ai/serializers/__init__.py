@@ -1,0 +1,1 @@
+"""AI as JSON, in and out."""

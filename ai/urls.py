@@ -1,0 +1,16 @@
+from django.urls import path
+
+from ai.views import actions, prompts, usage
+
+urlpatterns = [
+    path("ai", actions.Actions.as_view()),
+    path("api/v1/prompts", prompts.Prompts.as_view()),
+    path("api/v1/prompts/<slug:key>", prompts.OnePrompt.as_view()),
+    path("api/v1/prompts/<slug:key>/versions", prompts.Versions.as_view()),
+    path("api/v1/prompts/<slug:key>/versions/<int:number>", prompts.OneVersion.as_view()),
+    path("api/v1/prompts/<slug:key>/versions/<int:number>/publish", prompts.PublishVersion.as_view()),
+    path("api/v1/prompts/<slug:key>/rollback", prompts.RollBack.as_view()),
+    path("api/v1/prompts/<slug:key>/cases", prompts.Cases.as_view()),
+    path("api/v1/prompts/<slug:key>/cases/<int:case_id>", prompts.OneCase.as_view()),
+    path("api/v1/ai/usage", usage.AIUsage.as_view()),
+]

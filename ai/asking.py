@@ -1,21 +1,23 @@
 """The one way to the AI: each question is a call in the books, paid from the workspace's budget. No question is asked in a transaction."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from accounts.models import User, Workspace
 from ai import budget, openai_gateway
-from ai.errors import AnswerRefused, AnswerUnusable, Unfinished
+from ai.errors import AnswerRefused, Unfinished, Worked
 from ai.models import AICall, PromptVersion
+from ai.models.knowledge import DIMENSIONS
 from ai.openai_gateway import Answer, Delta, Question
-from ai.prices import Tokens
-from zevix.errors import UpstreamError
+from zevix.errors import Unanswered, UpstreamError
 
 Outcome = AICall.Outcome
-_OUTCOMES = {Unfinished: Outcome.INCOMPLETE, AnswerRefused: Outcome.REFUSED, AnswerUnusable: Outcome.FAILED}
+_OUTCOMES = {Unfinished: Outcome.INCOMPLETE, AnswerRefused: Outcome.REFUSED}  # the rest failed
 
 
 @dataclass(frozen=True)
@@ -30,42 +32,52 @@ class Purpose:
 
 def ask(question: Question, purpose: Purpose) -> Answer:
     """The whole answer. Raises BudgetExceeded, and what `openai_gateway.ask` raises; then nothing is charged that was not used."""
-    call = _reserve(question, purpose)
+    call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
     with _booked(call):
         answer = openai_gateway.ask(question)
     budget.settle(call, Outcome.COMPLETED, answer.tokens, attempts=answer.attempts)
     return answer
 
 
-async def stream(question: Question, purpose: Purpose) -> AsyncIterator[Delta | Answer]:
-    """The answer as it comes, and whole at the end. Raises what `ask` does; who stops listening has it settled as abandoned later."""
-    call = await sync_to_async(_reserve)(question, purpose)
+async def stream(question: Question, purpose: Purpose) -> AsyncGenerator[Delta | Answer, None]:
+    """The answer as it comes, and whole at the end. Raises what `ask` does.
+
+    Close it (`contextlib.aclosing`) where it is not read to its end; then all that was held back is charged, since the server may have worked on.
+    """
+    call = await sync_to_async(_reserve)(question.as_body(), purpose, output=question.max_output_tokens)
     try:
-        async for piece in openai_gateway.stream(question):
-            if isinstance(piece, Answer):
-                await sync_to_async(budget.settle)(call, Outcome.COMPLETED, piece.tokens, attempts=piece.attempts)
-            yield piece
+        async with aclosing(openai_gateway.stream(question)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Answer):
+                    settle = sync_to_async(budget.settle)
+                    await settle(call, Outcome.COMPLETED, piece.tokens, attempts=piece.attempts)
+                yield piece
     except UpstreamError as error:
         await sync_to_async(_book)(call, error)
         raise
+    except (GeneratorExit, asyncio.CancelledError):
+        await asyncio.shield(sync_to_async(budget.settle)(call, Outcome.ABANDONED, None))
+        raise
 
 
-def embed(texts: list[str], *, dimensions: int, purpose: Purpose, model: str) -> list[list[float]]:
-    """A vector for each text. Raises BudgetExceeded, and what `openai_gateway.embed` raises."""
-    call = budget.reserve(
-        {"model": model, "input": texts}, output=0, workspace=purpose.workspace, user=purpose.user, action=purpose.action
-    )
+def embed(texts: Sequence[str], purpose: Purpose) -> list[list[float]]:
+    """A vector for each text, in order. Raises BudgetExceeded, and what `openai_gateway.embed` raises; batches before are paid for."""
+    return [vector for batch in openai_gateway.batches(texts) for vector in _embed(batch, purpose)]
+
+
+def _embed(batch: list[str], purpose: Purpose) -> list[list[float]]:
+    call = _reserve(openai_gateway.body_of(batch, dimensions=DIMENSIONS), purpose, output=0)
     with _booked(call):
-        vectors, tokens = openai_gateway.embed(texts, dimensions=dimensions)
-    budget.settle(call, Outcome.COMPLETED, tokens)
+        vectors, tokens, attempts = openai_gateway.embed(batch, dimensions=DIMENSIONS)
+    budget.settle(call, Outcome.COMPLETED, tokens, attempts=attempts)
     return vectors
 
 
-def _reserve(question: Question, purpose: Purpose) -> AICall:
+def _reserve(body: dict[str, Any], purpose: Purpose, *, output: int) -> AICall:
     openai_gateway.require_configured()
     return budget.reserve(
-        question.as_body(),
-        output=question.max_output_tokens,
+        body,
+        output=output,
         workspace=purpose.workspace,
         user=purpose.user,
         action=purpose.action,
@@ -84,12 +96,11 @@ def _booked(call: AICall) -> Iterator[None]:
 
 def _book(call: AICall, error: UpstreamError) -> None:
     """What failed may have been worked on: then it costs what the server says, or, where it says nothing, what was held back."""
-    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)), None)
-    if outcome is None:
-        budget.release(call, str(error))
-        return
-    tokens: Tokens | None = error.details.get("tokens")
-    if tokens is None:
-        budget.settle_in_full(call, outcome, error=str(error))
+    told = {"attempts": error.details["attempts"], "error": f"{type(error).__name__}: {error.details['kind']}"}
+    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)), Outcome.FAILED)
+    if isinstance(error, Worked):
+        budget.settle(call, outcome, error.tokens, **told)
+    elif isinstance(error, Unanswered):
+        budget.settle(call, outcome, None, **told)
     else:
-        budget.settle(call, outcome, tokens, error=str(error))
+        budget.release(call, **told)

@@ -17,10 +17,10 @@ from billing import entitlements
 from leads.quotas import current_month
 
 _CENT = 10_000  # millionths of a dollar
-ALIVE_FOR = timedelta(minutes=15)  # a call without an end is taken to be under way
+ALIVE_FOR = timedelta(minutes=15)  # longer than any call can take
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)  # who asks the AI waits, and must hold no lock meanwhile
 def reserve(
     body: dict[str, Any],
     *,
@@ -38,7 +38,7 @@ def reserve(
     amount = prices.cost(body["model"], Tokens(input=len(text), output=output))
     month = _lock(workspace.pk)
     budget = entitlements.ai_budget_of(workspace) * _CENT
-    if month.spent + month.reserved + amount > budget:
+    if not budget or month.spent + month.reserved + amount > budget:
         raise BudgetExceeded(budget=f"{budget / 100 / _CENT:.2f}")
     call: AICall = AICall.objects.create(
         workspace=workspace,
@@ -53,27 +53,27 @@ def reserve(
     return call
 
 
-def settle(call: AICall, outcome: str, tokens: Tokens, *, attempts: int = 1, error: str = "") -> None:
-    """Write down what the call took, and give back what it did not."""
-    _end(call, outcome, prices.cost(call.model, tokens), tokens, attempts, error)
+def settle(call: AICall, outcome: str, tokens: Tokens | None, *, attempts: int = 1, error: str = "") -> None:
+    """Write down what the call took, and give back what it did not; all of what was held back is taken where the server does not say."""
+    cost = call.reserved if tokens is None else prices.cost(call.model, tokens)
+    _end(call, outcome, cost, tokens or Tokens(), attempts, error)
 
 
-def release(call: AICall, error: str) -> None:
+def release(call: AICall, *, attempts: int = 1, error: str = "") -> None:
     """Give all of it back: the server did nothing that it will be paid for."""
-    _end(call, AICall.Outcome.FAILED, 0, Tokens(), 1, error)
+    _end(call, AICall.Outcome.FAILED, 0, Tokens(), attempts, error)
 
 
 def end_abandoned() -> int:
     """Settle the calls whose process was killed, at what was held back: the server may have worked. Returns how many."""
     old = AICall.objects.filter(outcome=AICall.Outcome.RUNNING, created_at__lt=timezone.now() - ALIVE_FOR)
-    for call in old:
-        _end(call, AICall.Outcome.ABANDONED, call.reserved, Tokens(), call.attempts, "")
-    return len(old)
+    return sum(_end(call, AICall.Outcome.ABANDONED, call.reserved, Tokens(), call.attempts, "") for call in old)
 
 
-def _end(call: AICall, outcome: str, cost: int, tokens: Tokens, attempts: int, error: str) -> None:
+def _end(call: AICall, outcome: str, cost: int, tokens: Tokens, attempts: int, error: str) -> int:
+    """Returns 1, or 0 where the call had ended before."""
     now = timezone.now()
-    AICall.objects.filter(pk=call.pk, outcome=AICall.Outcome.RUNNING).update(
+    ended: int = AICall.objects.filter(pk=call.pk, outcome=AICall.Outcome.RUNNING).update(
         outcome=outcome,
         cost=cost,
         reserved=0,
@@ -85,6 +85,7 @@ def _end(call: AICall, outcome: str, cost: int, tokens: Tokens, attempts: int, e
         duration_ms=round((now - call.created_at).total_seconds() * 1_000),
         finished_at=now,
     )
+    return ended
 
 
 def _lock(workspace_id: int) -> AIMonth:

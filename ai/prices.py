@@ -27,6 +27,6 @@ def cost(model: str, tokens: Tokens) -> int:
 def _prices(model: str) -> tuple[float, float, float]:
     named = [name for name in settings.AI_PRICES if model == name or model.startswith(f"{name}-20")]
     if named:
-        return settings.AI_PRICES[max(named, key=len)]  # type: ignore[no-any-return]
+        return settings.AI_PRICES[max(named, key=len)]
     # nobody knows, and a budget must not be spent unawares
-    return tuple(max(column) for column in zip(*settings.AI_PRICES.values(), strict=True))  # type: ignore[return-value]
+    return tuple(max(column) for column in zip(*settings.AI_PRICES.values(), strict=True))

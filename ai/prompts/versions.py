@@ -8,7 +8,7 @@ from django.db.models import F, Max, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User, Workspace
-from ai.errors import NotYourPrompt, NothingBefore, PromptExists, VersionIsFixed
+from ai.errors import NothingBefore, NotYourPrompt, PromptExists, VersionIsFixed
 from ai.models import Prompt, PromptRelease, PromptVersion
 from ai.prompts import templates
 from ai.prompts.keys import VARIABLES

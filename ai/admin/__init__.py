@@ -1,0 +1,5 @@
+"""The admin's lists and forms of AI, by what they are about."""
+
+from ai.admin import calls, prompts
+
+__all__ = ["calls", "prompts"]

@@ -22,7 +22,6 @@ from leads.admin.acts import links
 from zevix.admin_site import ReadOnly, TenantAdmin
 from zevix.errors import Refusal, ValidationFailed
 
-
 # Prompts --------------------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,10 @@
 """How AI refuses."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
+from ai.prices import Tokens
 from zevix.errors import Conflict, Forbidden, Refusal, Rejected, UpstreamError
 
 
@@ -10,19 +13,27 @@ class BudgetExceeded(Refusal):
     message = _("This month's AI budget of {budget} US dollars is used up, or would be by this.")
 
 
-class Unfinished(UpstreamError):
-    """The AI began, and did not come to an end; what it took is in ``tokens``, where it said so."""
+class Worked(UpstreamError):
+    """The AI did something, and it came to nothing; ``tokens`` is what that took, None where it did not say."""
+
+    def __init__(self, *, tokens: Tokens | None = None, **details: Any) -> None:
+        super().__init__(**details)
+        self.tokens = tokens
+
+
+class Unfinished(Worked):
+    """It began, and did not come to an end."""
 
     message = _("{vendor} broke its answer off ({reason}). Try again.")
 
 
-class AnswerRefused(Rejected):
+class AnswerRefused(Worked, Rejected):
     """The model declined; ``reason`` are its words."""
 
     message = _("{vendor} declined to answer: {reason}")
 
 
-class AnswerUnusable(Rejected):
+class AnswerUnusable(Worked, Rejected):
     """The answer is not of the form asked for."""
 
     message = _("{vendor} gave an answer of another form than asked for ({reason}).")

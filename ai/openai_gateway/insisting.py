@@ -106,7 +106,7 @@ def _retry_after(error: openai.OpenAIError) -> float | None:
     text = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
     if not text:
         return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+    if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     try:
         return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)

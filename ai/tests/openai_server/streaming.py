@@ -47,7 +47,7 @@ def _message(item: dict[str, Any], place: dict[str, Any]) -> Iterator[Event]:
     for index, part in enumerate(item["content"]):
         here = {**place, "content_index": index}
         field, kind = ("text", "output_text") if part["type"] == "output_text" else ("refusal", "refusal")
-        more = {"logprobs": []} if field == "text" else {}
+        more: Event = {"logprobs": []} if field == "text" else {}
         yield {"type": "response.content_part.added", "part": {**copy.deepcopy(part), field: ""}, **here}
         for piece in _pieces(part[field]):
             yield {"type": f"response.{kind}.delta", "delta": piece, **more, **here}

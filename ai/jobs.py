@@ -1,6 +1,9 @@
 """Jobs of AI: fetch, delegate, nothing else."""
 
+from accounts.models import User
 from ai import budget
+from ai.models import PromptVersion
+from ai.prompts import evaluating
 from zevix import jobs
 
 
@@ -8,3 +11,11 @@ from zevix import jobs
 @jobs.task(queue="housekeeping", queueing_lock="end-abandoned-ai-calls")
 def end_abandoned_calls(timestamp: int) -> None:
     budget.end_abandoned()
+
+
+# without a retry: it would be paid for again
+@jobs.task(queue="ai")
+def evaluate_prompt(version_id: int, user_id: int | None) -> None:
+    version = PromptVersion.objects.select_related("prompt__workspace").filter(pk=version_id).first()
+    if version:
+        evaluating.evaluate(version, by=User.objects.filter(pk=user_id).first())

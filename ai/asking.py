@@ -43,6 +43,7 @@ async def stream(question: Question, purpose: Purpose) -> AsyncGenerator[Delta |
     """The answer as it comes, and whole at the end. Raises what `ask` does.
 
     Close it (`contextlib.aclosing`) where it is not read to its end; then all that was held back is charged, since the server may have worked on.
+    One cancelled while its money is being held back is left to `budget.end_abandoned`.
     """
     call = await sync_to_async(_reserve)(question.as_body(), purpose, output=question.max_output_tokens)
     try:

@@ -17,7 +17,7 @@ from billing import entitlements
 from leads.quotas import current_month
 
 _CENT = 10_000  # millionths of a dollar
-ALIVE_FOR = timedelta(minutes=15)  # longer than any call can take
+ALIVE_FOR = timedelta(minutes=15)  # a call without an end is taken to be under way
 
 
 @transaction.atomic(durable=True)  # who asks the AI waits, and must hold no lock meanwhile

@@ -263,7 +263,7 @@ SEAT_LIMIT = "billing.entitlements.seats_of"  # a function of a workspace; named
 
 # AI ---------------------------------------------------------------------------------------------------------------------
 
-OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="").strip()
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="").rstrip("/")  # any server that speaks the Responses API
 OPENAI_TIMEOUT = env.float("OPENAI_TIMEOUT", default=60.0)  # seconds without a sign of life
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")

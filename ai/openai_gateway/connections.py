@@ -19,11 +19,12 @@ _of_loops: dict[tuple[asyncio.AbstractEventLoop, Address], tuple[openai.AsyncOpe
 
 
 def is_configured() -> bool:
-    return bool(settings.OPENAI_API_KEY)
+    # with other letters it is no key, and no header either
+    return bool(settings.OPENAI_API_KEY) and settings.OPENAI_API_KEY.isascii()
 
 
 def require_configured() -> None:
-    """Raise NotConfigured where there is no key."""
+    """Raise NotConfigured where there is no key that could be one."""
     if not is_configured():
         raise NotConfigured(setting="OPENAI_API_KEY")
 

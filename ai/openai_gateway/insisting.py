@@ -20,7 +20,10 @@ log = structlog.get_logger("ai")
 
 VENDOR = "OpenAI"
 _TRIES, _LONGEST_WAIT = 3, 10.0  # seconds
-_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_UNSENT = (
+    httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)  # fmt: skip
 _GATEWAY_TIMEOUTS = (504, 524)  # of a proxy, behind which the server works on
 
 T = TypeVar("T")
@@ -58,7 +61,7 @@ def _pause(error: openai.OpenAIError, attempt: int) -> float:
     failure = _ours(error, attempt)
     told = _retry_after(error)
     if attempt == _TRIES or not _is_undone(error) or (told or 0) > _LONGEST_WAIT:
-        raise failure from error
+        raise failure from None  # a job that fails writes the whole chain to the log, with the sentences over there
     seconds = told if told is not None else 0.5 * 2**attempt * random.uniform(0.5, 1)
     log.info("ai_tried_again", attempt=attempt, seconds=round(seconds, 1), kind=failure.details["kind"])
     return seconds

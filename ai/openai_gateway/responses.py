@@ -47,8 +47,8 @@ async def stream(question: Question) -> AsyncGenerator[Delta | Answer, None]:
                     yield Delta(reading.plain(event.delta))
                 if time.monotonic() > latest:
                     raise _unfinished("timeout", attempts)
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:  # ValueError: an event that is no JSON
-            raise _unfinished("connection", attempts) from error
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError):  # ValueError: an event that is no JSON
+            raise _unfinished("connection", attempts) from None
     raise _unfinished("connection", attempts)
 
 

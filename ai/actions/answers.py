@@ -2,6 +2,8 @@
 
 import re
 
+from django.utils.translation import gettext as _
+
 from ai.actions.analysis import Analysis
 from ai.errors import AnswerUnusable
 from ai.openai_gateway import VENDOR, Answer, Question
@@ -14,9 +16,9 @@ def checked(answer: Answer, question: Question) -> str:
     """The answer's words; of an analysis its reason. Raises AnswerUnusable for an empty one, and for one that tells its instructions."""
     words = answer.form.reason if isinstance(answer.form, Analysis) else answer.text
     if not words.strip():
-        raise AnswerUnusable(vendor=VENDOR, reason="it is empty")
+        raise AnswerUnusable(vendor=VENDOR, reason=_("it is empty"))
     if tells(answer.text, question.instructions):
-        raise AnswerUnusable(vendor=VENDOR, reason="it repeats its instructions")
+        raise AnswerUnusable(vendor=VENDOR, reason=_("it repeats its instructions"))
     return str(words.strip())
 
 

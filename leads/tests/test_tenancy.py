@@ -6,6 +6,7 @@ import re
 import pytest
 
 from accounts.models import Invitation, Membership, RefreshToken
+from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptRelease, PromptVersion
 from billing.models import BillingAccount, Plan, Subscription, TopUp
 from leads.exports import quoting
 from leads.models import (
@@ -67,7 +68,15 @@ TENANTS_TABLES = [
     Membership,
     RefreshToken,
     Invitation,
+    Prompt,
+    PromptVersion,
+    PromptRelease,
+    PromptCase,
+    AICall,
+    AIMonth,
 ]
+# those that have no workspace of their own
+OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
 
 
 def operations():
@@ -82,7 +91,7 @@ def rows_of(workspace):
     return {
         model.__name__: list(
             model.objects.filter(
-                **({"batch__workspace": workspace} if model is RejectedRow else {"workspace": workspace})
+                **{f"{OWNERS[model]}__workspace" if model in OWNERS else "workspace": workspace}
             ).order_by("pk").values()
         )
         for model in TENANTS_TABLES
@@ -118,6 +127,11 @@ def strangers_things(stranger, client_of):
     BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
     Subscription.objects.create(workspace=stranger.workspace, plan=Plan.objects.get(code="pro"), stripe_id=SECRET)
     TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
+    told = f"{SECRET}@x.example {{{{ messages }}}}"
+    theirs.post("/api/v1/prompts", {"key": "chat", "english": told})
+    theirs.post("/api/v1/prompts/chat/versions/1/publish", {})
+    theirs.post("/api/v1/prompts/chat/cases", {"name": told, "variables": {}, "checks": []})
+    AICall.objects.create(**entry, action=f"{SECRET}@x.example", model=SECRET, cost=1, outcome="completed")
     return lead
 
 
@@ -140,6 +154,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "bulk_id": BulkChange.objects.get().pk,
         "export_id": Export.objects.get().pk,
         "suppression_id": Suppression.objects.get().pk,
+        "case_id": PromptCase.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
@@ -164,6 +179,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         ask({"quote": quoting.signed(ExportQuote.objects.for_workspace(stranger.workspace).get())}),
         ask({"survivor": strangers_things.pk, "losers": [strangers_things.pk + 1]}),
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
+        ask({"action": "summarize", "data": {"lead_id": strangers_things.pk}}),
+        ask({"key": "chat"}),
         *(
             ask(query=f"?{name}={value}")
             for name, value in [

@@ -12,6 +12,7 @@ from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
+from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptEvaluation, PromptVersion
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
 from leads.history import Author
 from leads.imports import importing
@@ -77,6 +78,12 @@ TENANTS = {
     Availability: "workspace",
     Assignment: "workspace",
     WaitingLead: "workspace",
+    Prompt: "workspace",
+    PromptVersion: "prompt__workspace",
+    PromptCase: "prompt__workspace",
+    PromptEvaluation: "version__prompt__workspace",
+    AICall: "workspace",
+    AIMonth: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -125,6 +132,11 @@ def strangers_things(client_of):
     BillingAccount.objects.create(workspace=stranger.workspace, customer_id=SECRET)
     StripeEvent.objects.create(event_id=SECRET, type=SECRET, payload={}, sent_at=timezone.now())
     TopUp.objects.create(workspace=stranger.workspace, leads=1, currency="usd", amount=1, session_id=SECRET)
+    theirs.post("/api/v1/prompts", {"key": "chat", "english": f"{SECRET} {{{{ messages }}}}", "note": SECRET})
+    theirs.post("/api/v1/prompts/chat/cases", {"name": SECRET, "variables": {}, "checks": [{"contains": SECRET}]})
+    version = PromptVersion.objects.get(prompt__workspace=stranger.workspace)
+    PromptEvaluation.objects.create(version=version, passed=0, total=1, results=[{"case": SECRET, "failed": [{"contains": SECRET}]}])
+    AICall.objects.create(workspace=stranger.workspace, user=stranger.user, action=SECRET, model=SECRET, month=current_month())
     return stranger.workspace
 
 
@@ -258,7 +270,7 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
     browser = in_admin(manager.user)
     rows = model.objects.filter(**{TENANTS[model]: strangers_things.pk})
     before = list(rows.order_by("pk").values())
-    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action", "refund_dead"]
+    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action", "refund_dead", "publish", "roll_back", "evaluate"]
 
     for action in actions:
         for across in ("0", "1"):
@@ -367,7 +379,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
+    "model", [AICall, AIMonth, PromptEvaluation, RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

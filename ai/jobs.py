@@ -15,7 +15,7 @@ def end_abandoned_calls(timestamp: int) -> None:
 
 # without a retry: it would be paid for again
 @jobs.task(queue="ai")
-def evaluate_prompt(version_id: int, user_id: int | None) -> None:
+def evaluate_prompt(version_id: int, user_id: int) -> None:
     version = PromptVersion.objects.select_related("prompt__workspace").filter(pk=version_id).first()
     if version:
         evaluating.evaluate(version, by=User.objects.filter(pk=user_id).first())

@@ -1,7 +1,9 @@
 """Prompts in the admin: versions, the cases that they are tried on, and how they did."""
 
+import json
 from typing import Any
 
+import orjson
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -196,12 +198,26 @@ class PromptVersionAdmin(_OfAPrompt):
 # Cases ----------------------------------------------------------------------------------------------------------------------
 
 
+class _Decoder(json.JSONDecoder):
+    """Half a surrogate pair is no text: the page that shows it again could not be written."""
+
+    def decode(self, text: str, *args: Any) -> Any:
+        return orjson.loads(text)
+
+
 class CaseForm(forms.ModelForm):
     language = forms.ChoiceField(choices=[("en", _("English")), ("de", _("German"))], widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = PromptCase
         fields = ["prompt", "name", "language", "variables", "checks"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("variables", "checks"):
+            if name in self.fields:
+                self.fields[name].decoder = _Decoder
+                self.fields[name].required = False  # for Django an empty object is none; `cases.check` knows better
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

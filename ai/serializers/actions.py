@@ -55,7 +55,7 @@ class ActionRequest(RequestSerializer):
 
 
 def _lacking(action: str, data: dict[str, Any]) -> Any:
-    has_lead, messages = "lead" in data or "lead_id" in data, data.get("messages")
+    has_lead, messages = "lead_id" in data or any(data.get("lead", {}).values()), data.get("messages")
     if action == "chat" and (not messages or messages[-1]["role"] != "user"):
         return _("A chat needs `messages`, the last of them by the user.")
     if action in _ABOUT_A_LEAD and not has_lead:

@@ -15,6 +15,8 @@ _MOST_DAYS = 366
 
 def asked_days(query: QueryDict) -> tuple[date, date]:
     """``from`` and ``to``, this month's first and last day where they are not given. Raises ValidationFailed."""
+    if unknown := set(query) - {"from", "to"}:
+        raise ValidationFailed(fields={name: [_("There is no such filter.")] for name in sorted(unknown)})
     today = datetime.now(UTC).date()
     first, last = (_day(query, name) for name in ("from", "to"))
     first = first or (last or today).replace(day=1)

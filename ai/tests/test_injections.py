@@ -8,6 +8,7 @@ import pytest
 from accounts.models import Workspace
 from ai.actions import answers
 from ai.models import Prompt, PromptVersion
+from ai.prompts.keys import KEYS
 from leads.models import Activity, Lead
 from leads.tests.factories import make_lead
 
@@ -65,15 +66,16 @@ def outside(body):
     return rest.strip(), orjson.dumps({name: value for name, value in body.items() if name != "input"}).decode()
 
 
-@pytest.mark.parametrize("action", ["chat", "generate_message", "follow_up", "analyze_lead", "summarize"])
-@pytest.mark.parametrize("attack", ATTACKS, ids=range(len(ATTACKS)))
-def test_an_attack_stays_inside_the_fence_and_changes_nothing(api, openai_server, attack, action):
-    openai_server.reply(ANALYSIS if action == "analyze_lead" else "All right.")
-    before = everything()
+@pytest.mark.parametrize("number", range(len(ATTACKS)))
+def test_an_attack_stays_inside_the_fence_and_changes_nothing(api, openai_server, number):
+    openai_server.reply("All right.")
+    openai_server.reply(ANALYSIS, when=lambda body: "text" in body)
+    attack, before = ATTACKS[number], everything()
 
-    for carried in CARRIERS.values():
+    for place, carried in enumerate(CARRIERS.values()):
         data = carried(f"{MARK} {attack}")
         messages = data.get("messages", [{"role": "user", "content": "What now?"}])
+        action = KEYS[(number + place) % len(KEYS)]  # so that each attack meets every action
         answer = api.post("/ai", {"action": action, "data": {**data, "messages": messages}})
 
         assert answer.status_code == 200, answer.content

@@ -163,7 +163,7 @@ def test_the_operator_changes_everybodys_prompts(operator, in_admin, member):
     published = choose(browser, "publish", draft)
 
     assert added.status_code == 302
-    assert said(published) == ["chat 2 is published."]
+    assert said(published)[-1:] == ["chat 2 is published."]
     assert versions.current("chat", member.workspace) == draft
 
 
@@ -288,7 +288,7 @@ def test_lists_cost_the_same_with_more_rows(operator, in_admin, manager, django_
         )  # fmt: skip
 
     rows(1)
-    expected = {Prompt: 5, PromptVersion: 5, PromptCase: 5, PromptEvaluation: 5, AICall: 5, AIMonth: 6}
+    expected = {Prompt: 4, PromptVersion: 4, PromptCase: 4, PromptEvaluation: 4, AICall: 4, AIMonth: 5}
     for model, count in expected.items():
         with django_assert_num_queries(count):
             browser.get(list_of(model))

@@ -68,6 +68,8 @@ class Api:
             script = self._script(body)
             if script is not None and script.left is not None:
                 script.left -= 1
+        if self.delay:
+            self.waking.wait(self.delay)
         if path == "/v1/embeddings":
             checking.check_embedding(body)
             planned = script and script.act(body)
@@ -133,8 +135,6 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         api = self.server.api
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if api.delay:
-            api.waking.wait(api.delay)
         try:
             body, planned = api.take(self.path, self.headers.get("Authorization", ""), text)
             if isinstance(planned, Answer):

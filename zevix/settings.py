@@ -233,6 +233,9 @@ SPECTACULAR_SETTINGS = {
         "UndoStatus": "leads.models.Undo.Status",
         "CustomFieldKind": "leads.models.CustomField.Kind",
         "BulkChangeKind": "leads.models.BulkChange.Kind",
+        "PromptStatus": "ai.models.PromptVersion.Status",
+        "PromptKey": "ai.prompts.keys.KEYS",
+        "MessageRole": "ai.prompts.cases.ROLES",
     },
 }
 

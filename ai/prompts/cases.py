@@ -15,7 +15,7 @@ from leads.values import custom_fields
 from zevix.errors import ValidationFailed
 
 MOST = 100
-_ROLES = ("user", "assistant")
+ROLES = ("user", "assistant")
 
 
 @transaction.atomic
@@ -63,6 +63,6 @@ def _is_message(message: Any) -> bool:
     return (
         isinstance(message, dict)
         and set(message) == {"role", "content"}
-        and message["role"] in _ROLES
+        and message["role"] in ROLES
         and isinstance(message["content"], str)
     )

@@ -67,13 +67,17 @@ def is_fixed(version: PromptVersion) -> bool:
 
 @transaction.atomic
 def create(key: str, written: Mapping[str, Any], *, workspace: Workspace, by: User) -> Prompt:
-    """A prompt of the workspace's own, with a draft like everybody's version but for what is ``written``. Raises PromptExists."""
+    """A prompt of the workspace's own, with a draft like everybody's version but for what is ``written``. Raises PromptExists.
+
+    An English text stands for both languages where no German one comes with it: everybody's would tell something else.
+    """
     workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
     before = find(key, workspace)
     if before.workspace_id is not None:
         raise PromptExists(key=key)
     prompt: Prompt = Prompt.objects.create(workspace=workspace, key=key)
-    draft(prompt, _like(current(key, workspace)) | dict(written), by=by)
+    texts = {"german": ""} if "english" in written else {}
+    draft(prompt, _like(current(key, workspace)) | texts | dict(written), by=by)
     return prompt
 
 

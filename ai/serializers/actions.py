@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts.serializers import TextField
 from ai.actions.acting import Reply
 from ai.actions.manners import LANGUAGES
+from ai.prompts.cases import ROLES
 from ai.prompts.keys import KEYS
 from leads.serializers.leads import LeadRequest
 from zevix.api.serializers import RequestSerializer
@@ -17,7 +19,7 @@ _ABOUT_A_LEAD = {"generate_message", "follow_up", "analyze_lead"}
 
 
 class MessageRequest(RequestSerializer):
-    role = serializers.ChoiceField(choices=["user", "assistant"])
+    role = serializers.ChoiceField(choices=list(ROLES))
     content = TextField(max_length=_MAX_CONTENT)
 
 
@@ -44,7 +46,7 @@ class DataRequest(RequestSerializer):
 class ActionRequest(RequestSerializer):
     action = serializers.ChoiceField(
         choices=list(KEYS),
-        error_messages={"invalid_choice": _("One of {choices}.").format(choices=", ".join(KEYS))},
+        error_messages={"invalid_choice": format_lazy(_("One of {choices}."), choices=", ".join(KEYS))},
     )
     data = DataRequest()  # type: ignore[assignment]  # REST framework has an attribute of that name
 

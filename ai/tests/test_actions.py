@@ -202,7 +202,11 @@ def test_another_workspaces_lead_is_not_found(api, stranger, openai_server):
 
 def test_an_unknown_action_is_told_the_known_ones(api):
     answer = ask(api, "send_mail")
+    german = ask(api, "send_mail", headers={"Accept-Language": "de"})
 
+    assert german.json()["fields"] == {
+        "action": ["Eines von chat, generate_message, follow_up, analyze_lead, summarize."]
+    }
     assert answer.status_code == 400
     assert answer.json()["fields"] == {"action": ["One of chat, generate_message, follow_up, analyze_lead, summarize."]}
 

@@ -131,6 +131,18 @@ def test_ones_own_prompt_begins_as_everybodys(api, member):
     }
 
 
+def test_an_english_text_of_ones_own_stands_for_both_languages(api, openai_server):
+    own_chat(api)
+    api.post(f"{PATH}/chat/versions/1/publish", {})
+
+    answer = say_something(api, openai_server, language="de")
+
+    told = openai_server.requests[0]["instructions"]
+    assert (answer.status_code, answer.json()["language"]) == (200, "de")
+    assert told.startswith("Answer “messages” briefly.")
+    assert told.endswith("Answer in German.")
+
+
 def test_there_is_one_prompt_of_ones_own_for_a_key(api):
     own_chat(api)
 

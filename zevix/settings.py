@@ -236,6 +236,7 @@ SPECTACULAR_SETTINGS = {
         "PromptStatus": "ai.models.PromptVersion.Status",
         "PromptKey": "ai.prompts.keys.KEYS",
         "MessageRole": "ai.prompts.cases.ROLES",
+        "RoleEnum": "accounts.models.Role",
     },
 }
 

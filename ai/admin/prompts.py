@@ -183,7 +183,7 @@ class PromptVersionAdmin(_OfAPrompt):
             if not version.prompt.cases.exists():
                 self.message_user(request, f"{version}: {NothingToTry.message}", messages.ERROR)
                 continue
-            jobs.evaluate_prompt.defer(version_id=version.pk, user_id=request.user.pk)
+            jobs.evaluate_prompt.defer(version_id=version.pk, user_id=request.user.pk)  # type: ignore[arg-type]  # it lets nobody else in
             said = _("{version} is being tried on its prompt's cases.").format(version=version)
             self.message_user(request, said, messages.SUCCESS)
 
@@ -216,7 +216,7 @@ class CaseForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in ("variables", "checks"):
             if name in self.fields:
-                self.fields[name].decoder = _Decoder
+                self.fields[name].decoder = _Decoder  # type: ignore[attr-defined]  # a JSONField
                 self.fields[name].required = False  # for Django an empty object is none; `cases.check` knows better
 
     def clean(self) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Cases, what must hold of an answer, and versions that are tried on them."""
 
+import threading
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from ai import jobs
+from ai.errors import TooManyCases
 from ai.models import AICall, Prompt, PromptCase, PromptEvaluation
 from ai.prompts import cases, checks, evaluating, versions
 from zevix.errors import Unreachable
@@ -85,6 +88,30 @@ def test_a_prompt_has_a_hundred_cases_at_most(api, prompt):
     answer = api.post(PATH, CASE)
 
     assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cases_that_come_at_once_do_not_pass_the_limit(prompt):
+    PromptCase.objects.bulk_create(PromptCase(prompt=prompt, name=str(number)) for number in range(cases.MOST - 2))
+    outcomes = []
+
+    def add(name):
+        try:
+            cases.add(prompt, CASE | {"name": name})
+            outcomes.append("added")
+        except TooManyCases:
+            outcomes.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=add, args=[f"at once {number}"]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["added"] * 2 + ["refused"] * 4
+    assert prompt.cases.count() == cases.MOST
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from ai.models import AICall
 from ai.prompts.keys import KEYS
+from ai.tests.factories import give_budget
 from leads.models import Activity, Lead
 from leads.tests.factories import make_lead
 
@@ -342,3 +343,13 @@ def test_one_key_for_two_questions_is_refused(api, openai_server):
     answer = ask(api, "chat", headers={"Idempotency-Key": "one"}, messages=[*HELLO, *HELLO])
 
     assert (answer.status_code, answer.json()["error"]) == (422, "idempotency_key_reused")
+
+
+def test_a_workspace_without_a_budget_asks_nothing(api, member, openai_server):
+    give_budget(member.workspace, 0)
+
+    answer = ask(api, "chat", messages=HELLO)
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "ai_budget_exceeded")
+    assert openai_server.requests == []
+    assert AICall.objects.count() == 0

@@ -262,7 +262,11 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
 
     for action in actions:
         for across in ("0", "1"):
-            chosen = {"action": action, "_selected_action": [row[model._meta.pk.attname] for row in before], "post": "yes"}
+            chosen = {
+                "action": action,
+                "_selected_action": [row[model._meta.pk.attname] for row in before],
+                "post": "yes",
+            }
             browser.post(list_of(model), chosen | {"select_across": across, "index": "0"})
 
     assert list(rows.order_by("pk").values()) == before
@@ -367,7 +371,22 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
+    "model",
+    [
+        RefreshToken,
+        Usage,
+        LeadCredit,
+        UsageAlert,
+        Export,
+        ExportedLead,
+        ImportBatch,
+        RejectedRow,
+        Event,
+        IdempotentAnswer,
+        BillingAccount,
+        StripeEvent,
+        TopUp,
+    ],
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

@@ -2,4 +2,15 @@
 
 from leads.admin import activities, distribution, exports, history, imports, leads, lists, merging, suppressions, usage
 
-__all__ = ["activities", "distribution", "exports", "history", "imports", "leads", "lists", "merging", "suppressions", "usage"]
+__all__ = [
+    "activities",
+    "distribution",
+    "exports",
+    "history",
+    "imports",
+    "leads",
+    "lists",
+    "merging",
+    "suppressions",
+    "usage",
+]

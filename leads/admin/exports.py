@@ -35,7 +35,7 @@ class ExportAdmin(ReadOnly, WithDownloads):
     search_fields = ["user__email"]
     ordering = ["-id"]
     fields = [
-        ("workspace", "person"), ("coloured_status", "progress"), "failure", ("month", "created_at", "finished_at"),
+        ("workspace", "person"), ("status", "progress"), "failure", ("month", "created_at", "finished_at"),
         ("new_count", "duplicate_count", "not_exported_count", "unknown_count"), ("used", "limit"), "files", "see_also",
         "named",
     ]  # fmt: skip

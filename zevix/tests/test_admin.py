@@ -135,8 +135,12 @@ def strangers_things(client_of):
     theirs.post("/api/v1/prompts", {"key": "chat", "english": f"{SECRET} {{{{ messages }}}}", "note": SECRET})
     theirs.post("/api/v1/prompts/chat/cases", {"name": SECRET, "variables": {}, "checks": [{"contains": SECRET}]})
     version = PromptVersion.objects.get(prompt__workspace=stranger.workspace)
-    PromptEvaluation.objects.create(version=version, passed=0, total=1, results=[{"case": SECRET, "failed": [{"contains": SECRET}]}])
-    AICall.objects.create(workspace=stranger.workspace, user=stranger.user, action=SECRET, model=SECRET, month=current_month())
+    PromptEvaluation.objects.create(
+        version=version, passed=0, total=1, results=[{"case": SECRET, "failed": [{"contains": SECRET}]}]
+    )
+    AICall.objects.create(
+        workspace=stranger.workspace, user=stranger.user, action=SECRET, model=SECRET, month=current_month()
+    )
     return stranger.workspace
 
 
@@ -270,11 +274,25 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
     browser = in_admin(manager.user)
     rows = model.objects.filter(**{TENANTS[model]: strangers_things.pk})
     before = list(rows.order_by("pk").values())
-    actions = ["delete_selected", "end", "assign_to_me", "set_status_won", "mark_needing_no_action", "refund_dead", "publish", "roll_back", "evaluate"]
+    actions = [
+        "delete_selected",
+        "end",
+        "assign_to_me",
+        "set_status_won",
+        "mark_needing_no_action",
+        "refund_dead",
+        "publish",
+        "roll_back",
+        "evaluate",
+    ]
 
     for action in actions:
         for across in ("0", "1"):
-            chosen = {"action": action, "_selected_action": [row[model._meta.pk.attname] for row in before], "post": "yes"}
+            chosen = {
+                "action": action,
+                "_selected_action": [row[model._meta.pk.attname] for row in before],
+                "post": "yes",
+            }
             browser.post(list_of(model), chosen | {"select_across": across, "index": "0"})
 
     assert list(rows.order_by("pk").values()) == before
@@ -379,7 +397,25 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
 
 
 @pytest.mark.parametrize(
-    "model", [AICall, AIMonth, PromptEvaluation, RefreshToken, Usage, LeadCredit, UsageAlert, Export, ExportedLead, ImportBatch, RejectedRow, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUp]
+    "model",
+    [
+        AICall,
+        AIMonth,
+        PromptEvaluation,
+        RefreshToken,
+        Usage,
+        LeadCredit,
+        UsageAlert,
+        Export,
+        ExportedLead,
+        ImportBatch,
+        RejectedRow,
+        Event,
+        IdempotentAnswer,
+        BillingAccount,
+        StripeEvent,
+        TopUp,
+    ],
 )
 def test_a_ledger_is_only_read(model, operator, strangers_things, in_admin):
     browser = in_admin(operator)

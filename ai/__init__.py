@@ -1,1 +1,1 @@
-"""Prompts, chat and knowledge: stands on leads."""
+"""Prompts, actions, and what they cost: stands on leads."""

@@ -12,7 +12,6 @@ from accounts.models import User, Workspace
 from ai import budget, openai_gateway
 from ai.errors import AnswerRefused, Unfinished, Worked
 from ai.models import AICall, PromptVersion
-from ai.models.knowledge import DIMENSIONS
 from ai.openai_gateway import Answer, Delta, Question
 from zevix.errors import Unanswered, UpstreamError
 
@@ -67,9 +66,9 @@ def embed(texts: Sequence[str], purpose: Purpose) -> list[list[float]]:
 
 
 def _embed(batch: list[str], purpose: Purpose) -> list[list[float]]:
-    call = _reserve(openai_gateway.body_of(batch, dimensions=DIMENSIONS), purpose, output=0)
+    call = _reserve(openai_gateway.body_of(batch, dimensions=openai_gateway.DIMENSIONS), purpose, output=0)
     with _booked(call):
-        vectors, tokens, attempts = openai_gateway.embed(batch, dimensions=DIMENSIONS)
+        vectors, tokens, attempts = openai_gateway.embed(batch, dimensions=openai_gateway.DIMENSIONS)
     budget.settle(call, Outcome.COMPLETED, tokens, attempts=attempts)
     return vectors
 

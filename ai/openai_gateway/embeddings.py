@@ -13,6 +13,7 @@ from ai.openai_gateway.connections import client
 from ai.openai_gateway.insisting import VENDOR, insist
 from ai.prices import Tokens
 
+DIMENSIONS = 1536  # asked for by this number, so that all vectors can be compared
 # OpenAI takes 2,048 texts of 300,000 tokens in all; smaller requests fail smaller
 _TEXTS, _BYTES = 256, 250_000
 

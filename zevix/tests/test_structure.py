@@ -61,8 +61,8 @@ def test_domain_code_does_not_know_rest_framework(app):
 def test_every_tenants_table_names_its_workspace():
     from django.apps import apps
 
-    # what belongs to an import, an undo, a merge, a rule, a prompt, a chat or a document is of its workspace
-    parts = {"RejectedRow", "ImportPiece", "KeptLead", "MergedLead", "RuleMember", "ChatMessage", "DocumentFile"}
+    # what belongs to an import, an undo, a merge, a rule or a prompt is of its workspace
+    parts = {"RejectedRow", "ImportPiece", "KeptLead", "MergedLead", "RuleMember"}
     parts |= {"PromptVersion", "PromptRelease", "PromptCase", "PromptEvaluation"}
     offers = {"Plan", "Price", "TopUpPack"}
     exempt = {"Workspace", "User", "StripeEvent", *offers, *parts}

@@ -5,9 +5,10 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.functions import RandomUUID
 from django.core.validators import RegexValidator
 from django.db import connection, models
-from django.db.models.functions import Lower
+from django.db.models.functions import MD5, Cast, Concat, Lower
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -30,6 +31,11 @@ class Workspace(models.Model):
     """A tenant. One special workspace holds the catalogue, so that its leads are rows like any other and belong to no customer."""
 
     name = models.CharField(_("name"), max_length=200)
+    public_key = models.TextField(
+        _("public key"), unique=True, editable=False,
+        db_default=Concat(models.Value("pk_"), MD5(Cast(RandomUUID(), models.TextField()))),
+        help_text=_("Names the workspace on public pages, such as those with its chat."),
+    )  # fmt: skip
     is_catalogue = models.BooleanField(_("catalogue"), default=False, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

@@ -1,0 +1,1 @@
+"""Talks with visitors of a website and with members of the team."""

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from django.utils import timezone
 
 from ai.models import AICall
 from ai.prompts.keys import KEYS
 from ai.tests.factories import give_budget
 from leads.models import Activity, Lead
 from leads.tests.factories import make_lead
+from zevix.models import IdempotentAnswer
 
 pytestmark = pytest.mark.django_db
 
@@ -334,6 +336,21 @@ def test_the_same_key_asks_once(api, openai_server):
     assert [answer.json()["reply"] for answer in answers] == ["First", "First"]
     assert answers[1].headers["Idempotent-Replayed"] == "true"
     assert len(openai_server.requests) == 1
+
+
+@pytest.mark.parametrize(("minutes", "status", "asked"), [(5, 409, 1), (16, 200, 2)])
+def test_a_question_that_was_cut_off_is_asked_again_when_nobody_can_still_be_at_it(
+    api, openai_server, minutes, status, asked
+):
+    openai_server.reply("First", times=1)
+    openai_server.reply("Second", times=1)
+    ask(api, "chat", headers={"Idempotency-Key": "one"}, messages=HELLO)
+    begun = timezone.now() - timedelta(minutes=minutes)
+    IdempotentAnswer.objects.update(status=None, body=None, created_at=begun)  # as a process that was killed leaves it
+
+    again = ask(api, "chat", headers={"Idempotency-Key": "one"}, messages=HELLO)
+
+    assert (again.status_code, len(openai_server.requests)) == (status, asked)
 
 
 def test_one_key_for_two_questions_is_refused(api, openai_server):

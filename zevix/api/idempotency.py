@@ -14,18 +14,20 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from zevix.api.json import dumps
 from zevix.errors import Conflict, Refusal, Unanswered, ValidationFailed
 from zevix.models import IdempotentAnswer
 
 KEPT_FOR = timedelta(hours=24)
-AT_WORK_FOR = timedelta(minutes=1)  # that an act without an answer is taken to be alive
+AT_WORK_FOR = timedelta(minutes=1)
 # answers that say nothing about the act: the client is to come again
 _NOT_KEPT = {401, 413, 429}
 
@@ -42,20 +44,26 @@ class AtWork(Conflict):
         super().__init__(headers={"Retry-After": "5"})
 
 
-class _Keyed:
-    """A mixin before APIView that claims the key of a POST."""
+class _Keyed(APIView):
+    """Claims the key of a POST. An act without an answer is taken to be alive for ``at_work_for``."""
 
+    at_work_for = AT_WORK_FOR
     _idempotent_answer: IdempotentAnswer | None = None  # none: no key, refused before the act, or replayed
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
             return
         key = _read(request.META["HTTP_IDEMPOTENCY_KEY"])
         if not 1 <= len(key) <= 255 or not key.isprintable():
             raise ValidationFailed(fields={"Idempotency-Key": [_("A text of 1 to 255 characters.")]})
         with transaction.atomic():
-            self._idempotent_answer = _claim(request.workspace.id, key, self.fingerprint(request))  # type: ignore[attr-defined]
+            self._idempotent_answer = _claim(
+                request.workspace.id,  # type: ignore[attr-defined]  # a SignedInRequest: all else was refused above
+                key,
+                self.fingerprint(request),
+                at_work_for=self.at_work_for,
+            )
 
     def fingerprint(self, request: Request) -> bytes:
         """SHA-256 of what was asked. Views that stream their body override this."""
@@ -65,7 +73,7 @@ class _Keyed:
         """A replay is raised, so that no handler runs; refusals of the act undo what it wrote, but not the key's row."""
         if isinstance(error, _Replay):
             return error.response
-        return super().handle_exception(error)  # type: ignore[misc]
+        return super().handle_exception(error)
 
 
 class Idempotent(_Keyed):
@@ -73,9 +81,9 @@ class Idempotent(_Keyed):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # a mixin before APIView
+            return super().dispatch(request, *args, **kwargs)
         with transaction.atomic():
-            response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            response: Any = super().dispatch(request, *args, **kwargs)
             kept = self._idempotent_answer
             if kept is None:
                 return response
@@ -88,7 +96,7 @@ class Idempotent(_Keyed):
 
 class IdempotentAbroad(_Keyed):
     """The same for acts that call a vendor. A second request while the first is at work is refused (409); one that was broken off
-    can be taken up again, at once where it could tell that it was, else after a minute."""
+    can be taken up again, at once where it could tell that it was, else after ``at_work_for``."""
 
     _is_unanswered = False
 
@@ -98,14 +106,14 @@ class IdempotentAbroad(_Keyed):
         return str(self._idempotent_answer.pk) if self._idempotent_answer else uuid.uuid4().hex
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        response: Any = super().dispatch(request, *args, **kwargs)
         kept = self._idempotent_answer
         if kept is None:
             return response
         if _is_worth_keeping(response):
             _keep(kept, response)
         elif self._is_unanswered:
-            IdempotentAnswer.objects.filter(pk=kept.pk).update(created_at=timezone.now() - AT_WORK_FOR)
+            IdempotentAnswer.objects.filter(pk=kept.pk).update(created_at=timezone.now() - self.at_work_for)
         else:
             kept.delete()
         return response
@@ -150,8 +158,6 @@ class _Replay(Exception):
 
 class _KeptResponse(Response):
     def __init__(self, answer: IdempotentAnswer) -> None:
-        import orjson
-
         super().__init__(
             orjson.loads(bytes(answer.body or b"null")),
             status=answer.status,
@@ -159,7 +165,7 @@ class _KeptResponse(Response):
         )
 
 
-def _claim(workspace_id: int, key: str, fingerprint: bytes) -> IdempotentAnswer:
+def _claim(workspace_id: int, key: str, fingerprint: bytes, *, at_work_for: timedelta) -> IdempotentAnswer:
     IdempotentAnswer.objects.filter(
         workspace_id=workspace_id, key=key, created_at__lt=timezone.now() - KEPT_FOR
     ).delete()
@@ -169,14 +175,14 @@ def _claim(workspace_id: int, key: str, fingerprint: bytes) -> IdempotentAnswer:
             " ON CONFLICT (workspace_id, key) DO UPDATE SET created_at = clock_timestamp()"
             " WHERE kept.status IS NULL AND kept.fingerprint = excluded.fingerprint AND kept.created_at <= clock_timestamp() - %s * interval '1 second'"
             " RETURNING id",
-            [workspace_id, key, fingerprint, AT_WORK_FOR.total_seconds()],
+            [workspace_id, key, fingerprint, at_work_for.total_seconds()],
         )
         row = cursor.fetchone()
     if row:
         return IdempotentAnswer.objects.get(pk=row[0])
     found = IdempotentAnswer.objects.filter(workspace_id=workspace_id, key=key).first()
     if found is None:  # let go at this very moment
-        return _claim(workspace_id, key, fingerprint)
+        return _claim(workspace_id, key, fingerprint, at_work_for=at_work_for)
     if bytes(found.fingerprint) != fingerprint:
         raise KeyReused
     if found.status is None:

@@ -1,6 +1,6 @@
 """Who is invited."""
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,9 +13,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts import invitations
-from accounts.admin.members import MembershipAdmin, administers, with_members
+from accounts.admin.members import MembershipAdmin, administers, user_of, with_members
 from accounts.forms import in_small_letters
-from accounts.models import Invitation, User, Workspace
+from accounts.models import Invitation, Workspace
 from zevix.admin_site import TenantAdmin, is_operator
 
 _STATUSES = {
@@ -96,13 +96,12 @@ class InvitationAdmin(TenantAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if not is_operator(request):
-            administered = request.user.administered_workspaces  # type: ignore[union-attr]  # the site lets no stranger in
-            kwargs["queryset"] = Workspace.objects.filter(pk__in=administered)
+            kwargs["queryset"] = Workspace.objects.filter(pk__in=user_of(request).administered_workspaces)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         invited = invitations.invite(
-            obj.email, obj.role, by=cast(User, request.user), workspace=obj.workspace, language=_language()
+            obj.email, obj.role, by=user_of(request), workspace=obj.workspace, language=_language()
         )
         obj.pk = invited.pk
         sentence = _("The link, shown this once: {link}").format(link=invitations.link_of(invited))
@@ -130,7 +129,7 @@ class InvitationAdmin(TenantAdmin):
     def _administered(self, request: HttpRequest, queryset: Any) -> Any:
         if is_operator(request):
             return queryset
-        return queryset.filter(workspace__in=request.user.administered_workspaces)  # type: ignore[union-attr]  # the site lets no stranger in
+        return queryset.filter(workspace__in=user_of(request).administered_workspaces)
 
     def _report(self, request: HttpRequest, sentence: str, count: int) -> None:
         self.message_user(request, sentence.format(count=count), messages.SUCCESS if count else messages.WARNING)

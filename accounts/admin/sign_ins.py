@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from accounts import tokens
-from accounts.admin.members import administers
+from accounts.admin.members import administers, user_of
 from accounts.models import RefreshToken
 from zevix.admin_site import ReadOnly, TenantAdmin, is_operator
 
@@ -69,7 +69,7 @@ class RefreshTokenAdmin(ReadOnly, TenantAdmin):
     @admin.action(description=_("End these sign-ins"), permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> None:
         if not is_operator(request):
-            queryset = queryset.filter(workspace__in=request.user.administered_workspaces)  # type: ignore[union-attr]  # the site lets no stranger in
+            queryset = queryset.filter(workspace__in=user_of(request).administered_workspaces)
         families = set(queryset.values_list("family", flat=True))
         tokens.revoke_families(families)
         sentence = ngettext("{count} sign-in is ended.", "{count} sign-ins are ended.", len(families))

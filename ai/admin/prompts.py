@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.admin import user_of
 from ai import jobs, openai_gateway
 from ai.errors import NothingToTry
 from ai.models import Prompt, PromptCase, PromptEvaluation, PromptVersion
@@ -76,14 +77,14 @@ class PromptAdmin(TenantAdmin):
         super().delete_queryset(request, queryset.exclude(workspace=None))
 
     def save_model(self, request: HttpRequest, obj: Prompt, form: Any, change: bool) -> None:
-        made = versions.create(obj.key, {}, workspace=obj.workspace, by=request.user)  # type: ignore[arg-type]  # the form asks for one, and nobody else gets in
+        made = versions.create(obj.key, {}, workspace=obj.workspace, by=user_of(request))  # type: ignore[arg-type]  # the form asks for one
         obj.__dict__.update(made.__dict__)
 
     @admin.action(description=_("Roll back"), permissions=["change"])
     def roll_back(self, request: HttpRequest, queryset: QuerySet[Prompt]) -> None:
         for prompt in queryset:
             try:
-                version = versions.roll_back(prompt, by=request.user)  # type: ignore[arg-type]  # it lets nobody else in
+                version = versions.roll_back(prompt, by=user_of(request))
             except Refusal as refusal:
                 self.message_user(request, f"{prompt}: {refusal}", messages.ERROR)
                 continue
@@ -165,14 +166,14 @@ class PromptVersionAdmin(_OfAPrompt):
         if change:
             versions.change(PromptVersion.objects.get(pk=obj.pk), written)
         else:
-            made = versions.draft(obj.prompt, written, by=request.user)  # type: ignore[arg-type]  # it lets nobody else in
+            made = versions.draft(obj.prompt, written, by=user_of(request))
             obj.__dict__.update(made.__dict__)
 
     @admin.action(description=_("Publish"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet[PromptVersion]) -> None:
         for version in queryset.select_related("prompt"):
             warning = versions.warning(version)
-            versions.publish(version, by=request.user)  # type: ignore[arg-type]  # it lets nobody else in
+            versions.publish(version, by=user_of(request))
             said = _("{version} is published.").format(version=version)
             self.message_user(request, f"{said} {warning}".strip(), messages.WARNING if warning else messages.SUCCESS)
 
@@ -183,7 +184,7 @@ class PromptVersionAdmin(_OfAPrompt):
             if not version.prompt.cases.exists():
                 self.message_user(request, f"{version}: {NothingToTry.message}", messages.ERROR)
                 continue
-            jobs.evaluate_prompt.defer(version_id=version.pk, user_id=request.user.pk)  # type: ignore[arg-type]  # it lets nobody else in
+            jobs.evaluate_prompt.defer(version_id=version.pk, user_id=user_of(request).pk)
             said = _("{version} is being tried on its prompt's cases.").format(version=version)
             self.message_user(request, said, messages.SUCCESS)
 

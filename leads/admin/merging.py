@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
+from accounts.admin import user_of
 from leads import duplicates
 from leads.admin.acts import author
 from leads.merging import merging, unmerging
@@ -131,7 +132,7 @@ class DuplicatePairAdmin(ActsOnRows, ReadOnly, TenantAdmin):
 
     @admin.action(description=_("They are not the same"))
     def dismiss(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = duplicates.dismiss(queryset, by=request.user)  # type: ignore[arg-type]  # strangers were turned away
+        count = duplicates.dismiss(queryset, by=user_of(request))
         self.report(request, ngettext("{count} pair dismissed.", "{count} pairs dismissed.", count), count)
 
     @admin.action(description=_("Offer them again"))

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts.admin import user_of
 from leads import refunds
 from leads.models import ExportedLead
 from zevix.admin_site import is_operator
@@ -29,7 +30,7 @@ class RefundsDead:
             sentence = _("At most {limit} rows at a time: narrow the list.").format(limit=_AT_ONCE)
             self.message_user(request, sentence, messages.ERROR)
             return
-        found = refunds.report_dead(addresses, by=request.user).values()  # type: ignore[arg-type]  # an operator
+        found = refunds.report_dead(addresses, by=user_of(request)).values()
         marked, refunded = sum(one.marked for one in found), sum(one.refunded for one in found)
         done = _("{marked} leads marked as undeliverable, {refunded} refunded.").format(
             marked=marked, refunded=refunded

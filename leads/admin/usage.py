@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.admin import WorkspaceAdmin
+from accounts.admin import WorkspaceAdmin, user_of
 from accounts.models import Membership, Workspace
 from billing import entitlements
 from billing.admin import SubscriptionInline
@@ -77,7 +77,7 @@ class UsageEntryAdmin(ReadOnly, TenantAdmin):
         return ["month", "kind", "created_at", "person", "see_also", *super().get_readonly_fields(request, obj)]
 
     def save_model(self, request: HttpRequest, entry: UsageEntry, form: Any, change: bool) -> None:
-        made = ledger.adjust(**form.cleaned_data, by=request.user)  # type: ignore[arg-type]  # it lets nobody else in
+        made = ledger.adjust(**form.cleaned_data, by=user_of(request))
         entry.__dict__.update(made.__dict__)
 
     @display(description=_("see also"))

@@ -1,6 +1,6 @@
 """What is on offer: plans with their prices, and packs of leads on top."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -68,7 +68,7 @@ class Price(models.Model):
     is_current = models.BooleanField(_("on offer"), default=True)
     stripe_price_id = models.TextField(_("price in Stripe"), blank=True, default="")
 
-    objects: ClassVar[PriceQuerySet] = PriceQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = PriceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("price")

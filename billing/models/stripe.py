@@ -1,7 +1,7 @@
 """A workspace as Stripe's customer, and what Stripe has sent."""
 
 import uuid
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -64,7 +64,7 @@ class StripeEvent(models.Model):
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
     processed_at = models.DateTimeField(_("worked off"), null=True)
 
-    objects: ClassVar[StripeEventQuerySet] = StripeEventQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = StripeEventQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("event of Stripe")

@@ -1,6 +1,6 @@
 """What a workspace has bought, or was given."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -54,7 +54,7 @@ class Subscription(models.Model):
     created_at = models.DateTimeField(_("since"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
-    objects: ClassVar[SubscriptionQuerySet] = SubscriptionQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = SubscriptionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("subscription")
@@ -91,7 +91,7 @@ class TopUp(models.Model):
     session_id = models.TextField(_("Checkout session"), unique=True)
     created_at = models.DateTimeField(_("paid"), auto_now_add=True)
 
-    objects: ClassVar[TenantQuerySet["TopUp"]] = TenantQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[Any] = TenantQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("top-up")

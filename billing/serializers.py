@@ -1,6 +1,5 @@
 """Plans, subscriptions and orders as JSON."""
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from accounts import origins
 from accounts.serializers import TextField
 from billing.changes import Preview
 from billing.models import Interval, Plan, TopUpPack
@@ -39,8 +39,7 @@ def _is_allowed(url: str) -> bool:
     if not url.isprintable() or " " in url or "\\" in url:
         return False
     origin = _origin(url)
-    allowed = [_origin(settings.PUBLIC_URL), *settings.CORS_ALLOWED_ORIGINS]
-    return origin in allowed or any(re.match(rule, origin) for rule in settings.CORS_ALLOWED_ORIGIN_REGEXES)
+    return origin == _origin(settings.PUBLIC_URL) or origins.is_listed(origin)
 
 
 def _origin(url: str) -> str:

@@ -10,11 +10,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, TextFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
 from billing import syncing, webhooks
 from billing.models import BillingAccount, StripeEvent
+from zevix.admin import TypeFilter
 from zevix.admin_site import OperatorAdmin, ReadOnly
 from zevix.errors import Refusal
 
@@ -47,18 +48,11 @@ class BillingAccountAdmin(ReadOnly, OperatorAdmin):
         return True
 
 
-class EventTypeFilter(TextFilter):
-    title, parameter_name = _("type"), "type"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:
-        return queryset.filter(type__startswith=self.value()) if self.value() else queryset
-
-
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnly, OperatorAdmin):
     icon = "webhook"
     list_display = ["type", "state", "customer_id", "sent_at", "received_at", "attempts", "error"]
-    list_filter = [("status", ChoicesDropdownFilter), EventTypeFilter]
+    list_filter = [("status", ChoicesDropdownFilter), TypeFilter]
     search_fields = ["event_id", "customer_id"]
     fields = [
         ("type", "event_id", "customer_id"), ("status", "attempts"), "error", ("sent_at", "received_at", "processed_at"),

@@ -172,9 +172,8 @@ class _Sync:
 
 
 def _terms(price: Price, plan: Plan) -> Terms:
-    if price.extra_seat_amount is None or plan.seats is None:
-        return Terms(price.interval, price.currency, price.amount)
-    return Terms(price.interval, price.currency, price.amount, plan.seats, price.extra_seat_amount)
+    seats = (plan.seats, price.extra_seat_amount) if price.sells_seats else ()
+    return Terms(price.interval, price.currency, price.amount, *seats)
 
 
 def _digest(what: object) -> str:

@@ -87,7 +87,7 @@ def _facts(choice: Choice, row: Subscription | None) -> dict[str, Any]:
 def _bought(choice: Choice) -> dict[str, Any]:
     price = choice.price
     assert price is not None
-    return {"plan": price.plan, "seats": None if price.extra_seat_amount is None else choice.facts.quantity}
+    return {"plan": price.plan, "seats": choice.facts.quantity if price.sells_seats else None}
 
 
 def told(row: Subscription | None) -> dict[str, Any]:

@@ -48,7 +48,6 @@ class SubscriptionFacts:
     cancels_at_period_end: bool
     schedule_id: str
     pending_price_id: str
-    pending_quantity: int
     pending_at: datetime | None
     overdue_since: datetime | None
     created: datetime
@@ -187,7 +186,6 @@ def _subscription(row: dict[str, Any]) -> SubscriptionFacts:
         cancels_at_period_end=ends_with_period,
         schedule_id=_id(schedule),
         pending_price_id=_id(next_item.get("price")),
-        pending_quantity=next_item.get("quantity") or 0,
         pending_at=_moment(next_phase["start_date"]) if next_phase else None,
         overdue_since=_overdue_since(row),
         created=_time(row["created"]),

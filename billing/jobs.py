@@ -10,7 +10,7 @@ def process_event(event_pk: int) -> None:
 
 
 @jobs.periodic(cron="23 2 * * *")
-@jobs.task(queue="billing", queueing_lock="reconcile-stripe", lock="reconcile-stripe")
+@jobs.task(queue="billing", queueing_lock="reconcile-stripe", lock="reconcile-stripe", retry=jobs.BACKOFF)
 def reconcile(timestamp: int) -> None:
     reconciling.reconcile_all()
 

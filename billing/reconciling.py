@@ -13,6 +13,8 @@ from zevix.errors import Refusal, Unreachable
 
 log = structlog.get_logger("billing")
 
+_GIVE_UP_AFTER = 5  # accounts in a row that could not be read: then it is Stripe that is down
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -40,12 +42,31 @@ def reconcile(account: BillingAccount, *, dry_run: bool = False) -> Iterator[Dri
 
 
 def reconcile_all() -> None:
-    """Every account, each drift in a line of the log. Raises Unreachable, and goes on with them another time."""
+    """Every account, each drift in a line of the log.
+
+    One that Stripe can't be read for does not stop the others: Unreachable is raised at the end. After several in a row it is at once.
+    """
     if not is_configured():
         return
-    for account in BillingAccount.objects.exclude(customer_id="").iterator():
-        for drift in reconcile(account):
-            log.warning("stripe_drift", workspace=account.workspace_id, drift=drift.sentence, is_mended=drift.is_mended)
+    unread: list[Unreachable] = []
+    in_a_row = 0
+    for account in BillingAccount.objects.exclude(customer_id="").order_by("pk").iterator():
+        try:
+            _log_drifts(account)
+            in_a_row = 0
+        except Unreachable as refusal:
+            log.warning("stripe_not_read", workspace=account.workspace_id, reason=str(refusal))
+            unread.append(refusal)
+            in_a_row += 1
+        if in_a_row == _GIVE_UP_AFTER:
+            break
+    if unread:
+        raise unread[-1]
+
+
+def _log_drifts(account: BillingAccount) -> None:
+    for drift in reconcile(account):
+        log.warning("stripe_drift", workspace=account.workspace_id, drift=drift.sentence, is_mended=drift.is_mended)
 
 
 def _subscription_drifts(account: BillingAccount, dry_run: bool) -> Iterator[Drift]:

@@ -176,6 +176,32 @@ def test_every_night_all_accounts_are_mended(stripe_server, account):
     assert (code_of(account), code_of(other)) == ("starter", "pro")
 
 
+def test_an_account_that_can_not_be_read_does_not_stop_the_others(stripe_server, account):
+    later = make_account(make_workspace())
+    price = sell("starter").stripe_price_id
+    for one in (account, later):
+        subscribe(stripe_server, one, price)
+    for _ in range(3):
+        stripe_server.answer_next(503)
+
+    with pytest.raises(Unreachable):
+        reconciling.reconcile_all()
+
+    assert (code_of(account), code_of(later)) == ("free", "starter")
+
+
+def test_where_five_in_a_row_can_not_be_read_the_others_wait_for_another_time(stripe_server):
+    accounts = [make_account(make_workspace()) for _ in range(6)]
+    subscribe(stripe_server, accounts[5], sell("starter").stripe_price_id)
+    for _ in range(5 * 3):
+        stripe_server.answer_next(503)
+
+    with pytest.raises(Unreachable):
+        reconciling.reconcile_all()
+
+    assert code_of(accounts[5]) == "free"
+
+
 def test_a_night_without_a_key_or_without_stripe_changes_nothing(stripe_server, account, settings):
     bought = subscribe(stripe_server, account, sell("starter").stripe_price_id)
     syncing.sync(account)

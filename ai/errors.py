@@ -65,3 +65,19 @@ class CaseExists(Conflict):
 
 class NothingToTry(Conflict):
     message = _("This prompt has no cases to be tried on.")
+
+
+class LeadKnown(Conflict):
+    message = _("There is a lead with this e-mail address already: {lead_id}.")
+
+
+class TooManyProposals(Conflict):
+    message = _("At most {limit} proposals can be open in a chat. Somebody has to decide on these first.")
+
+
+class ProposalDecided(Conflict):
+    message = _("Somebody has decided on this proposal already: {status}.")
+
+
+class ProposalExpired(Conflict):
+    message = _("This proposal has expired.")

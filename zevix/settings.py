@@ -235,7 +235,7 @@ SPECTACULAR_SETTINGS = {
         "BulkChangeKind": "leads.models.BulkChange.Kind",
         "PromptStatus": "ai.models.PromptVersion.Status",
         "PromptKey": "ai.prompts.keys.KEYS",
-        "MessageRole": "ai.prompts.cases.ROLES",
+        "MessageRole": "ai.serializers.actions.ROLES",
         "RoleEnum": "accounts.models.Role",
     },
 }
@@ -272,6 +272,7 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="").rstrip("/")  # any serv
 OPENAI_TIMEOUT = env.float("OPENAI_TIMEOUT", default=60.0)  # seconds without a sign of life
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")
 OPENAI_EMBEDDING_MODEL = env.str("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
+PROPOSAL_DAYS = env.int("PROPOSAL_DAYS", default=7)  # that a person has to decide on what the AI proposes
 # US dollars for a million tokens: in, in from the cache, out. A model that is not here is taken to cost as much as the dearest.
 AI_PRICES = {
     "gpt-4o-mini": (0.15, 0.075, 0.60),

@@ -3,13 +3,12 @@
 However it is worded, what a lead's notes or a message say never gets among the instructions, and can't close the fence.
 """
 
-import secrets
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.utils import timezone
 
+from ai import fences
 from ai.actions import manners
 from ai.actions.analysis import Analysis
 from ai.actions.tasks import Task
@@ -25,7 +24,7 @@ _FORMS = {"analyze_lead": Analysis}
 def question(version: PromptVersion, task: Task) -> Question:
     """What a version of a prompt asks about a task."""
     language = "de" if task.language == "de" and version.german else "en"
-    fence = secrets.token_hex(8)
+    fence = fences.new()
     told = templates.render(version.german if language == "de" else version.english, _words(task, language))
     rules = templates.render(
         text("rules", language), {"fence": fence, "language": manners.name_of(task.language, language)}
@@ -33,7 +32,7 @@ def question(version: PromptVersion, task: Task) -> Question:
     return Question(
         model=version.model or settings.OPENAI_MODEL,
         instructions=f"{told}\n\n{rules}",
-        input=[{"role": "user", "content": _fenced(task, fence)}],
+        input=[{"role": "user", "content": fences.around(_data(task), fence)}],
         max_output_tokens=version.max_output_tokens,
         temperature=version.temperature,
         form=_FORMS.get(task.action),
@@ -57,16 +56,3 @@ def _named(name: str, is_given: bool, language: str) -> str:
 
 def _data(task: Task) -> dict[str, Any]:
     return {"lead": task.lead, "messages": list(task.messages)}
-
-
-def _fenced(task: Task, fence: str) -> str:
-    blocks = [
-        f'<data-{fence} name="{name}">\n{_written(value)}\n</data-{fence}>'
-        for name, value in _data(task).items()
-        if value
-    ]
-    return "\n\n".join(blocks)
-
-
-def _written(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()

@@ -31,8 +31,13 @@ class Task:
 
 
 def task(action: str, data: Mapping[str, Any], workspace: Workspace) -> Task:
-    """From ``data`` as it was asked: ``lead`` or ``lead_id``, ``messages``, ``language``. Raises NotFound for a lead that is not theirs."""
+    """From ``data`` as it was asked: ``lead`` or ``lead_id``, ``messages``, ``language``, ``channel`` in place of the lead's own.
+
+    Raises NotFound for a lead that is not theirs.
+    """
     lead = read(data["lead_id"], workspace) if "lead_id" in data else facts(data.get("lead"))
+    if lead is not None and "channel" in data:
+        lead = {**lead, "channel": data["channel"]}
     language = data.get("language") or language_of(lead) or (get_language() or "en")[:2]
     return Task(action, language if language in LANGUAGES else "en", lead, data.get("messages", ()))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.models import Membership, User, Workspace
+from ai import fences
 from ai.chat.visitors import Identity
 from ai.knowledge.passages import Passage
 from ai.models import ChatSession
@@ -16,7 +17,8 @@ class Run:
     the latest last.
 
     ``sources`` are the passages read, cited by their place in the list, from 1; ``used`` tells of each tool its ``name``,
-    ``arguments`` and ``result``. ``reads_untrusted``: words of strangers are part of it, so that nothing is written without a person.
+    ``arguments`` and ``result``. ``reads_untrusted``: words of strangers are part of it, so that nothing is written without a person;
+    they stand between marks made of ``fence``.
     """
 
     session: ChatSession
@@ -25,6 +27,7 @@ class Run:
     language: str
     said: Sequence[str]
     reads_untrusted: bool
+    fence: str = field(default_factory=fences.new)
     sources: list[Passage] = field(default_factory=list)
     used: list[dict[str, Any]] = field(default_factory=list)
 

@@ -19,6 +19,11 @@ class Tool:
     description: str
     parameters: dict[str, Any]
 
+    @classmethod
+    def taking(cls, arguments: type[BaseModel], *, name: str, description: str) -> "Tool":
+        """A tool whose arguments are the fields of a model; all of them are demanded."""
+        return cls(name, description, _schema(arguments))
+
 
 @dataclass(frozen=True)
 class Question:

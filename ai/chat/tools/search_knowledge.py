@@ -1,0 +1,46 @@
+"""Looking something up in the documents."""
+
+from ai.chat.runs import Run
+from ai.chat.tools.offering import Arguments, Offer, Text, Told
+from ai.knowledge.passages import Passage
+
+_LONGEST = 500  # characters of a question
+
+
+class Question(Arguments):
+    query: Text
+    category: Text | None
+
+
+def search(question: Question, run: Run) -> Told:
+    from ai.knowledge import searching
+
+    found = searching.search(
+        question.query[:_LONGEST],
+        workspace=run.workspace,
+        user=run.user,
+        category=question.category or "",
+        with_internal=run.member is not None,
+    )
+    passages = [_shown(number, passage) for number, passage in run.read(found)]
+    return Told({"found": len(passages)}, {"passages": passages})
+
+
+def _shown(number: int, passage: Passage) -> dict[str, object]:
+    told = {
+        "source": number,
+        "title": passage.title,
+        "heading": passage.heading,
+        "page": passage.page,
+        "text": passage.text,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+OFFER = Offer(
+    "search_knowledge",
+    "Search the company's documents: products, prices, terms, answers. Cite what you use by its source number, as [1]. "
+    "category narrows the search to one kind of document; null searches all.",
+    Question,
+    search,
+)

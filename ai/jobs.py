@@ -4,6 +4,7 @@ from accounts.models import User
 from ai import budget
 from ai.models import PromptVersion
 from ai.prompts import evaluating
+from ai.proposals import deciding
 from zevix import jobs
 
 
@@ -11,6 +12,12 @@ from zevix import jobs
 @jobs.task(queue="housekeeping", queueing_lock="end-abandoned-ai-calls")
 def end_abandoned_calls(timestamp: int) -> None:
     budget.end_abandoned()
+
+
+@jobs.periodic(cron="*/10 * * * *")
+@jobs.task(queue="housekeeping", queueing_lock="expire-proposals")
+def expire_proposals(timestamp: int) -> None:
+    deciding.expire()
 
 
 # without a retry: it would be paid for again

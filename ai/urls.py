@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ai.views import actions, prompts, usage
+from ai.views import actions, prompts, proposals, usage
 
 urlpatterns = [
     path("ai", actions.Actions.as_view()),
@@ -12,5 +12,9 @@ urlpatterns = [
     path("api/v1/prompts/<slug:key>/rollback", prompts.RollBack.as_view()),
     path("api/v1/prompts/<slug:key>/cases", prompts.Cases.as_view()),
     path("api/v1/prompts/<slug:key>/cases/<int:case_id>", prompts.OneCase.as_view()),
+    path("api/v1/proposals", proposals.Proposals.as_view()),
+    path("api/v1/proposals/<int:proposal_id>", proposals.OneProposal.as_view()),
+    path("api/v1/proposals/<int:proposal_id>/approve", proposals.ApproveProposal.as_view()),
+    path("api/v1/proposals/<int:proposal_id>/reject", proposals.RejectProposal.as_view()),
     path("api/v1/ai/usage", usage.AIUsage.as_view()),
 ]

@@ -235,6 +235,8 @@ SPECTACULAR_SETTINGS = {
         "BulkChangeKind": "leads.models.BulkChange.Kind",
         "PromptStatus": "ai.models.PromptVersion.Status",
         "PromptKey": "ai.prompts.keys.KEYS",
+        "ProposalKind": "ai.models.Proposal.Kind",
+        "ProposalStatus": "ai.models.Proposal.Status",
         "MessageRole": "ai.serializers.actions.ROLES",
         "RoleEnum": "accounts.models.Role",
     },

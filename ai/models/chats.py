@@ -47,8 +47,8 @@ class ChatSession(models.Model):
         verbose_name = _("chat")
         verbose_name_plural = _("chats")
         indexes = [
-            models.Index(fields=["workspace", "-last_at", "id"], name="ai_chats_latest_first"),
-            models.Index(fields=["workspace", "user", "-last_at", "id"], name="ai_chats_of_a_user"),
+            models.Index(fields=["workspace", "last_at", "id"], name="ai_chats_latest_first"),
+            models.Index(fields=["user", "workspace", "last_at", "id"], name="ai_chats_of_a_user"),
             models.Index(fields=["lead", "-last_at"], condition=Q(lead__isnull=False), name="ai_chats_with_a_lead"),
         ]
 
@@ -58,6 +58,7 @@ class ChatSession(models.Model):
 
 class ChatMessage(models.Model):
     """What somebody said. ``sources`` are the passages that an answer cites, ``tools`` what the AI used for it and what came of that.
+    An answer that ``is_broken_off`` is what had been passed on until then.
 
     ``request_key`` is the hash of the ``Idempotency-Key`` under which a message came, ``request_hash`` that of what was asked.
     """
@@ -77,6 +78,7 @@ class ChatMessage(models.Model):
     text = models.TextField(_("text"), blank=True, default="")
     sources = models.JSONField(_("sources"), default=list)
     tools = models.JSONField(_("tools"), default=list)
+    is_broken_off = models.BooleanField(_("broken off"), default=False)
     request_key = models.CharField(max_length=64, blank=True, default="", editable=False)
     request_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("said"), auto_now_add=True)
@@ -101,6 +103,13 @@ class ProposalQuerySet(TenantQuerySet["Proposal"]):
     def open(self) -> Self:
         """Those that somebody may still decide on."""
         return self.filter(status=Proposal.Status.PENDING, expires_at__gt=timezone.now())
+
+    def standing(self, status: str) -> Self:
+        """Those that have a status now: of one past its time it is EXPIRED, whether or not the job has been there."""
+        if status == Proposal.Status.PENDING:
+            return self.open()
+        late = Q(status=Proposal.Status.PENDING, expires_at__lte=timezone.now())
+        return self.filter(Q(status=status) | late if status == Proposal.Status.EXPIRED else Q(status=status))
 
 
 class Proposal(models.Model):
@@ -158,3 +167,9 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+    @property
+    def standing(self) -> str:
+        """The status as of now."""
+        is_late = self.status == self.Status.PENDING and self.expires_at <= timezone.now()
+        return self.Status.EXPIRED.value if is_late else self.status

@@ -13,7 +13,7 @@ from ai.proposals import kinds
 from leads.errors import NotYourLead
 from leads.history import Author
 from leads.models import Lead
-from zevix.errors import NotFound
+from zevix.errors import NotFound, ValidationFailed
 
 Status = Proposal.Status
 
@@ -27,7 +27,7 @@ def approve(
     Raises NotFound, ProposalDecided, ProposalExpired, ValidationFailed for the edits, and what the act raises; then it stays open.
     """
     proposal = _lock(proposal_id, workspace)
-    payload = kinds.checked(proposal.kind, {**proposal.payload, **edits})
+    payload = _edited(proposal, edits)
     lead_id, result = kinds.perform(
         proposal.kind, payload, lead_id=proposal.lead_id, workspace=proposal.workspace, by=by
     )
@@ -61,11 +61,19 @@ def _lock(proposal_id: int, workspace: Workspace | int) -> Proposal:
     found: Proposal | None = rows.filter(pk=proposal_id).first()
     if found is None:
         raise NotFound
-    if found.status in (Status.APPROVED, Status.REJECTED):
-        raise ProposalDecided(status=found.get_status_display())
-    if found.status == Status.EXPIRED or found.expires_at <= timezone.now():
+    if found.standing == Status.EXPIRED:
         raise ProposalExpired
+    if found.standing != Status.PENDING:
+        raise ProposalDecided(status=found.get_status_display())
     return found
+
+
+def _edited(proposal: Proposal, edits: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return kinds.checked(proposal.kind, {**proposal.payload, **edits})
+    except ValidationFailed as refusal:
+        problems = {f"edits.{name}": said for name, said in (refusal.fields or {}).items()}
+        raise ValidationFailed(fields=problems) from None
 
 
 def _decide(proposal: Proposal, status: str, user: User) -> None:

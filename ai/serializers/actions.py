@@ -9,11 +9,13 @@ from rest_framework import serializers
 from accounts.serializers import TextField
 from ai.actions.acting import Reply
 from ai.actions.manners import LANGUAGES
-from ai.prompts.cases import ROLES
-from ai.prompts.keys import KEYS
+from ai.prompts import cases
+from ai.prompts.keys import ACTIONS
 from leads.serializers.leads import LeadRequest
 from zevix.api.serializers import RequestSerializer
 
+# pages written for earlier backends send their own instructions along; all of it is data here, whoever is said to have said it
+ROLES = (*cases.ROLES, "system", "developer")
 _MAX_CONTENT, _MAX_ALL, _MAX_MESSAGES = 20_000, 100_000, 50
 _ABOUT_A_LEAD = {"generate_message", "follow_up", "analyze_lead"}
 
@@ -45,8 +47,8 @@ class DataRequest(RequestSerializer):
 
 class ActionRequest(RequestSerializer):
     action = serializers.ChoiceField(
-        choices=list(KEYS),
-        error_messages={"invalid_choice": format_lazy(_("One of {choices}."), choices=", ".join(KEYS))},
+        choices=list(ACTIONS),
+        error_messages={"invalid_choice": format_lazy(_("One of {choices}."), choices=", ".join(ACTIONS))},
     )
     data = DataRequest()  # type: ignore[assignment]  # REST framework has an attribute of that name
 

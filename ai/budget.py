@@ -37,7 +37,7 @@ def reserve(
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
     amount = prices.cost(body["model"], Tokens(input=len(text), output=output))
     month = _lock(workspace.pk)
-    budget = entitlements.ai_budget_of(workspace) * _CENT
+    budget = monthly(workspace)
     if not budget or month.spent + month.reserved + amount > budget:
         raise BudgetExceeded(budget=f"{budget / 100 / _CENT:.2f}")
     call: AICall = AICall.objects.create(
@@ -51,6 +51,11 @@ def reserve(
         reserved=amount,
     )
     return call
+
+
+def monthly(workspace: Workspace) -> int:
+    """What the plan lets AI cost in a month, in millionths of a US dollar."""
+    return entitlements.ai_budget_of(workspace) * _CENT
 
 
 def settle(call: AICall, outcome: str, tokens: Tokens | None, *, attempts: int = 1, error: str = "") -> None:

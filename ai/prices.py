@@ -14,9 +14,6 @@ class Tokens:
     cached: int = 0
     output: int = 0
 
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(self.input + other.input, self.cached + other.cached, self.output + other.output)
-
 
 def cost(model: str, tokens: Tokens) -> int:
     """By the table in the settings; a version of a model (``gpt-4o-mini-2024-07-18``) costs what the model does."""

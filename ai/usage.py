@@ -7,11 +7,9 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import Workspace
+from ai.budget import monthly
 from ai.models import AIMonth
-from billing import entitlements
 from leads.quotas import current_month
-
-_CENT = 10_000  # millionths of a dollar
 
 # every sum in one pass over the calls
 _SUMS = """
@@ -54,8 +52,7 @@ def budget(workspace: Workspace) -> Budget:
     """How the plan's budget of this month stands."""
     month = current_month()
     row = AIMonth.objects.for_workspace(workspace).filter(month=month).first()
-    amount = entitlements.ai_budget_of(workspace) * _CENT
-    return Budget(month, amount, row.spent if row else 0, row.reserved if row else 0)
+    return Budget(month, monthly(workspace), row.spent if row else 0, row.reserved if row else 0)
 
 
 def between(workspace: Workspace, first: date, last: date) -> dict[str, Any]:

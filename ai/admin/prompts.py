@@ -206,19 +206,20 @@ class _Decoder(json.JSONDecoder):
         return orjson.loads(text)
 
 
+class _JSON(forms.JSONField):
+    """For Django an empty object is none; `cases.check` knows better."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs | {"decoder": _Decoder, "required": False})
+
+
 class CaseForm(forms.ModelForm):
     language = forms.ChoiceField(choices=[("en", _("English")), ("de", _("German"))], widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = PromptCase
         fields = ["prompt", "name", "language", "variables", "checks"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("variables", "checks"):
-            if name in self.fields:
-                self.fields[name].decoder = _Decoder  # type: ignore[attr-defined]  # a JSONField
-                self.fields[name].required = False  # for Django an empty object is none; `cases.check` knows better
+        field_classes = dict.fromkeys(("variables", "checks"), _JSON)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -128,3 +128,8 @@ class PromptEvaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.passed}/{self.total}"
+
+    @property
+    def is_worse(self) -> bool:
+        """Than the version that was published then; or, beside none, than it should be."""
+        return self.passed < (self.total if self.baseline_passed is None else self.baseline_passed)

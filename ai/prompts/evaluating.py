@@ -45,12 +45,6 @@ def evaluate(version: PromptVersion, *, by: User | None = None, shown: Shown = i
     )
 
 
-def is_worse(evaluation: PromptEvaluation) -> bool:
-    """Than the published version; or, beside none, than it should be."""
-    wanted = evaluation.total if evaluation.baseline_passed is None else evaluation.baseline_passed
-    return evaluation.passed < wanted
-
-
 def _baseline(version: PromptVersion, workspace: Workspace) -> PromptVersion | None:
     published = versions.current(version.prompt.key, workspace)
     return None if published.pk == version.pk else published

@@ -71,7 +71,7 @@ def create(key: str, written: Mapping[str, Any], *, workspace: Workspace, by: Us
 
     An English text stands for both languages where no German one comes with it: everybody's would tell something else.
     """
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     before = find(key, workspace)
     if before.workspace_id is not None:
         raise PromptExists(key=key)
@@ -146,8 +146,8 @@ def roll_back(prompt: Prompt, *, by: User | None, label: str = PRODUCTION) -> Pr
 
 def warning(version: PromptVersion) -> str:
     """A sentence where the last evaluation of a version found it worse than the one that was published then; else nothing."""
-    last = version.evaluations.order_by("-pk").select_related("baseline").first()
-    if last is None or last.baseline_passed is None or last.passed >= last.baseline_passed:
+    last = version.evaluations.order_by("-pk").first()
+    if last is None or last.baseline_passed is None or not last.is_worse:
         return ""
     return _(
         "This version is worse than the one before it: {passed} of {total} cases hold, of the other's {before}."

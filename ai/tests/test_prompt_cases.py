@@ -218,7 +218,7 @@ def test_a_draft_is_tried_beside_the_published_version(prompt, member, two_answe
         {"case": "greets", "failed": [{"contains": "hello"}], "baseline_failed": []},
         {"case": "is brief", "failed": [], "baseline_failed": [{"max_length": 10}]},
     ]
-    assert not evaluating.is_worse(evaluation)
+    assert not evaluation.is_worse
     assert list(AICall.objects.values_list("workspace", "user", "action").distinct()) == [
         (member.workspace_id, member.user_id, "evaluate")
     ]

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(str(refusal))
         self._tell(evaluation)
-        if evaluating.is_worse(evaluation):
+        if evaluation.is_worse:
             sys.exit(1)
 
     def _tell(self, evaluation: PromptEvaluation) -> None:

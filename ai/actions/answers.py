@@ -8,7 +8,7 @@ from ai.actions.analysis import Analysis
 from ai.errors import AnswerUnusable
 from ai.openai_gateway import VENDOR, Answer, Question
 
-_TELLING = 12  # words of the instructions in a row, which nobody writes by chance
+TELLING = 12  # words of the instructions in a row, which nobody writes by chance
 _WORD = re.compile(r"\w+")
 
 
@@ -24,12 +24,11 @@ def checked(answer: Answer, question: Question) -> str:
 
 def tells(text: str, instructions: str) -> bool:
     """Whether a text has a passage of the instructions in it."""
-    said, secret = _words(text), _words(instructions)
+    said, secret = words(text), words(instructions)
     spoken = f" {' '.join(said)} "
-    return any(
-        f" {' '.join(secret[start : start + _TELLING])} " in spoken for start in range(len(secret) - _TELLING + 1)
-    )
+    return any(f" {' '.join(secret[start : start + TELLING])} " in spoken for start in range(len(secret) - TELLING + 1))
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """As they are compared: in small letters, and nothing between them."""
     return _WORD.findall(text.casefold())

@@ -15,7 +15,6 @@ from ai.actions.tasks import Task
 from ai.models import PromptVersion
 from ai.openai_gateway import Question
 from ai.prompts import templates
-from ai.prompts.keys import DATA
 from ai.prompts.seeding import text
 
 _FORMS = {"analyze_lead": Analysis}
@@ -45,10 +44,11 @@ def _words(task: Task, language: str) -> dict[str, str]:
         "today": timezone.now().date().isoformat(),
         "channel": manners.channel(task.lead, language),
         "tone": manners.tone(task.lead, language),
-    } | {name: _named(name, bool(_data(task)[name]), language) for name in DATA}
+    } | {name: named(name, bool(value), language) for name, value in _data(task).items()}
 
 
-def _named(name: str, is_given: bool, language: str) -> str:
+def named(name: str, is_given: bool, language: str) -> str:
+    """What a prompt says in the place of data, which follow apart."""
     if language == "de":
         return f"„{name}“" if is_given else f"„{name}“ (nicht angegeben)"
     return f"“{name}”" if is_given else f"“{name}” (not given)"

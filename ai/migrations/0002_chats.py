@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
                 ("text", models.TextField(blank=True, default="", verbose_name="text")),
                 ("sources", models.JSONField(default=list, verbose_name="sources")),
                 ("tools", models.JSONField(default=list, verbose_name="tools")),
+                ("is_broken_off", models.BooleanField(default=False, verbose_name="broken off")),
                 ("request_key", models.CharField(blank=True, default="", editable=False, max_length=64)),
                 ("request_hash", models.CharField(blank=True, default="", editable=False, max_length=64)),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="said")),
@@ -190,11 +191,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="chatsession",
-            index=models.Index(fields=["workspace", "-last_at", "id"], name="ai_chats_latest_first"),
+            index=models.Index(fields=["workspace", "last_at", "id"], name="ai_chats_latest_first"),
         ),
         migrations.AddIndex(
             model_name="chatsession",
-            index=models.Index(fields=["workspace", "user", "-last_at", "id"], name="ai_chats_of_a_user"),
+            index=models.Index(fields=["user", "workspace", "last_at", "id"], name="ai_chats_of_a_user"),
         ),
         migrations.AddIndex(
             model_name="chatsession",

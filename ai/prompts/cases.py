@@ -11,6 +11,7 @@ from ai.actions.tasks import FACTS
 from ai.errors import CaseExists, TooManyCases
 from ai.models import Prompt, PromptCase
 from ai.prompts import checks
+from ai.prompts.keys import DATA
 from leads.values import custom_fields
 from zevix.errors import ValidationFailed
 
@@ -41,9 +42,9 @@ def check(written: Mapping[str, Any]) -> None:
 
 
 def variable_problems(variables: Any) -> list[str]:
-    """What is wrong with the input of a case: ``{"lead": {…}, "messages": [{"role", "content"}]}``, either or both."""
-    if not isinstance(variables, dict) or not set(variables) <= {"lead", "messages"}:
-        return [_("An object with “lead”, “messages” or both.")]
+    """What is wrong with the input of a case: ``{"lead": {…}, "messages": [{"role", "content"}], "passages": [{"title", "text"}]}``, or some."""
+    if not isinstance(variables, dict) or not set(variables) <= set(DATA):
+        return [_("An object with some of {names}.").format(names=", ".join(DATA))]
     try:
         custom_fields(variables)
     except orjson.JSONEncodeError:
@@ -56,7 +57,20 @@ def variable_problems(variables: Any) -> list[str]:
         found.append(_("“lead” is an object of a lead's fields."))
     if not isinstance(messages, list) or not all(_is_message(message) for message in messages):
         found.append(_("“messages” is a list of objects with “role” (user or assistant) and “content”."))
+    if not _are_passages(variables.get("passages", [])):
+        found.append(_("“passages” is a list of objects with “title” and “text”."))
     return found
+
+
+def _are_passages(passages: Any) -> bool:
+    return isinstance(passages, list) and all(
+        isinstance(passage, dict) and set(passage) == {"title", "text"} and all(map(_is_text, passage.values()))
+        for passage in passages
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_message(message: Any) -> bool:

@@ -16,6 +16,9 @@ _SETTINGS = {
     "follow_up": (600, 0.6),
     "analyze_lead": (500, 0.0),
     "summarize": (500, 0.2),
+    "assistant": (1_000, 0.3),
+    "visitor": (600, 0.3),
+    "chat_summary": (500, 0.2),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from accounts.models import Workspace
 from ai.actions import answers
 from ai.models import Prompt, PromptVersion
-from ai.prompts.keys import KEYS
+from ai.prompts.keys import ACTIONS
 from leads.models import Activity, Lead
 from leads.tests.factories import make_lead
 
@@ -75,7 +75,7 @@ def test_an_attack_stays_inside_the_fence_and_changes_nothing(api, openai_server
     for place, carried in enumerate(CARRIERS.values()):
         data = carried(f"{MARK} {attack}")
         messages = data.get("messages", [{"role": "user", "content": "What now?"}])
-        action = KEYS[(number + place) % len(KEYS)]  # so that each attack meets every action
+        action = ACTIONS[(number + place) % len(ACTIONS)]  # so that each attack meets every action
         answer = api.post("/ai", {"action": action, "data": {**data, "messages": messages}})
 
         assert answer.status_code == 200, answer.content

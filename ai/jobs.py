@@ -25,4 +25,4 @@ def expire_proposals(timestamp: int) -> None:
 def evaluate_prompt(version_id: int, user_id: int) -> None:
     version = PromptVersion.objects.select_related("prompt__workspace").filter(pk=version_id).first()
     if version:
-        evaluating.evaluate(version, by=User.objects.filter(pk=user_id).first())
+        evaluating.evaluate_or_note(version, by=User.objects.filter(pk=user_id).first())

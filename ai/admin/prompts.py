@@ -140,7 +140,7 @@ class PromptVersionAdmin(_OfAPrompt):
 
     icon = "history_edu"
     form = VersionForm
-    list_display = ["prompt", "number", "coloured_status", "note", "whose", "person", "created_at"]
+    list_display = ["prompt", "number", "coloured_status", "note", "refusal", "whose", "person", "created_at"]
     list_filter = [("status", ChoicesDropdownFilter)]
     list_select_related = ["prompt__workspace", "user"]
     search_fields = ["prompt__key", "note"]
@@ -149,11 +149,13 @@ class PromptVersionAdmin(_OfAPrompt):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         written = ["english", "german", ("model", "temperature", "max_output_tokens"), "note"]
-        return [("prompt", "number", "status"), *written, ("person", "created_at")] if obj else ["prompt", *written]
+        refusal = ["refusal"] if obj and obj.refusal else []
+        told = [("prompt", "number", "status"), *refusal, *written, ("person", "created_at")]
+        return told if obj else ["prompt", *written]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_readonly_fields(request, obj)
-        return [*fields, "number", "status", "person", "created_at"] if obj else fields
+        return [*fields, "number", "status", "refusal", "person", "created_at"] if obj else fields
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or not versions.is_fixed(obj))

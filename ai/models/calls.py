@@ -86,7 +86,7 @@ class AICall(models.Model):
         ]
         indexes = [
             models.Index(fields=["workspace", "id"], name="ai_calls_page"),
-            models.Index(fields=["workspace", "month", "created_at"], name="ai_calls_by_month"),
+            models.Index(fields=["workspace", "created_at"], name="ai_calls_by_time"),
             models.Index(fields=["id"], condition=Q(outcome="running"), name="ai_calls_under_way"),
         ]
         triggers = [

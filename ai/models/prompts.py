@@ -56,6 +56,7 @@ class PromptVersion(models.Model):
         _("tokens out at most"), default=1_000, validators=[MinValueValidator(16), MaxValueValidator(32_000)]
     )
     note = models.TextField(_("note"), blank=True, default="")
+    refusal = models.TextField(_("not evaluated"), blank=True, default="", db_default="", editable=False)
     user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", editable=False, verbose_name=_("by"))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

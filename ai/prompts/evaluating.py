@@ -11,6 +11,7 @@ from ai.asking import Purpose
 from ai.errors import AnswerRefused, AnswerUnusable, NothingToTry, Unfinished
 from ai.models import PromptCase, PromptEvaluation, PromptVersion
 from ai.prompts import checks, versions
+from zevix.errors import Refusal
 
 ACTION = "evaluate"
 Shown = Callable[[Iterable[PromptCase]], Iterable[PromptCase]]
@@ -43,6 +44,15 @@ def evaluate(version: PromptVersion, *, by: User | None = None, shown: Shown = i
         baseline_passed=None if published is None else _passed(results, "baseline_failed"),
         total=len(results),
     )
+
+
+def evaluate_or_note(version: PromptVersion, *, by: User | None) -> None:
+    """Evaluate in nobody's presence: why it was refused stands at the version, until it is tried again."""
+    PromptVersion.objects.filter(pk=version.pk).update(refusal="")
+    try:
+        evaluate(version, by=by)
+    except Refusal as refusal:
+        PromptVersion.objects.filter(pk=version.pk).update(refusal=str(refusal))
 
 
 def _baseline(version: PromptVersion, workspace: Workspace) -> PromptVersion | None:

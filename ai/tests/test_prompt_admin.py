@@ -9,8 +9,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import Role
 from accounts.tests.factories import make_member
+from ai import jobs
 from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptEvaluation, PromptVersion
 from ai.prompts import cases, versions
+from ai.tests.factories import give_budget
 from leads.quotas import current_month
 from zevix.tests.forms import filled
 
@@ -219,6 +221,24 @@ def test_evaluating_is_queued(browser, prompt, manager, openai_server):
     job = ProcrastinateJob.objects.get(task_name="ai.jobs.evaluate_prompt")
     assert said(answer) == ["chat 1 is being tried on its prompt's cases."]
     assert job.args == {"version_id": version.pk, "user_id": manager.user_id}
+
+
+def test_why_an_evaluation_was_refused_stands_at_the_version_until_the_next_one(
+    browser, prompt, manager, openai_server
+):
+    version = prompt.versions.get()
+    cases.add(prompt, CASE)
+    openai_server.reply("Hello")
+    give_budget(manager.workspace, 0)
+
+    jobs.evaluate_prompt(version_id=version.pk, user_id=manager.user_id)
+    refused = [browser.get(page).content.decode() for page in (list_of(PromptVersion), page_of(version))]
+    give_budget(manager.workspace, 500)
+    jobs.evaluate_prompt(version_id=version.pk, user_id=manager.user_id)
+    evaluated = [browser.get(page).content.decode() for page in (list_of(PromptVersion), page_of(version))]
+
+    assert all("AI budget of 0.00 US dollars is used up" in page for page in refused)
+    assert not any("is used up" in page for page in evaluated)
 
 
 def test_what_can_not_be_evaluated_is_told_at_once(browser, prompt, openai_server, settings):

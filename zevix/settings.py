@@ -275,6 +275,11 @@ OPENAI_TIMEOUT = env.float("OPENAI_TIMEOUT", default=60.0)  # seconds without a 
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")
 OPENAI_EMBEDDING_MODEL = env.str("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
 PROPOSAL_DAYS = env.int("PROPOSAL_DAYS", default=7)  # that a person has to decide on what the AI proposes
+KNOWLEDGE_MIN_SIMILARITY = env.float("KNOWLEDGE_MIN_SIMILARITY", default=0.2)  # cosine; what is farther off is not found
+DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)
+DOCUMENT_MAX_PASSAGES = 20_000
+KNOWLEDGE_MAX_BYTES = env.int("KNOWLEDGE_MAX_BYTES", default=1024 * 1024 * 1024)  # of a workspace's documents together
+KNOWLEDGE_MAX_PASSAGES = env.int("KNOWLEDGE_MAX_PASSAGES", default=200_000)  # of these
 # US dollars for a million tokens: in, in from the cache, out. A model that is not here is taken to cost as much as the dearest.
 AI_PRICES = {
     "gpt-4o-mini": (0.15, 0.075, 0.60),

@@ -28,7 +28,7 @@ def take(session: ChatSession, contact: Mapping[str, Any]) -> None:
     Where a lead has the e-mail address already, nothing of it is changed: the chat becomes one with it, and a note says so.
     The visitor must not be told which it was. Raises ValidationFailed, and NotFound for a chat that is no more.
     """
-    fields = new_leads.checked(contact, FIELDS, needed=_REACHED_BY)
+    fields = checked(contact)
     kept = ChatSession.objects.select_for_update().filter(pk=session.pk).first()
     if kept is None:
         raise NotFound
@@ -38,15 +38,19 @@ def take(session: ChatSession, contact: Mapping[str, Any]) -> None:
     session.lead_id = kept.lead_id
 
 
+def checked(contact: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept of contact details; blank ones are left out. Raises ValidationFailed, also where nobody can be reached by them."""
+    return new_leads.checked(contact, FIELDS, needed=_REACHED_BY)
+
+
 def were_given(contact: Mapping[str, str], run: Run) -> bool:
-    """Whether a visitor said all of it themselves, in this chat or by their website's signature."""
+    """Whether a visitor said all of the checked details themselves, in this chat or by their website's signature."""
     said = [_plain(text) for text in run.said]
     numbers = {normalized_phone(number) for text in run.said for number in _PHONE.findall(text)}
-    return any(contact.get(name) for name in _REACHED_BY) and all(
+    return all(
         _is_signed(name, value, run)
         or (normalized_phone(value) in numbers if name == "phone" else _stands(value, said))
         for name, value in contact.items()
-        if value
     )
 
 

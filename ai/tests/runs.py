@@ -24,7 +24,7 @@ def run_of_visitor(workspace: Workspace, *said: str, identity: Identity | None =
     return Run(session, None, identity, "en", said, reads_untrusted=True)
 
 
-def use(run: Run, name: str, **arguments: Any) -> Any:
+def use(run: Run, name: str, /, **arguments: Any) -> Any:
     """What the model is told when it wants a tool used; arguments that are not given are null."""
     wanted = {tool.name: dict.fromkeys(tool.parameters["properties"]) for tool in tools.offered(run)}
     return use_as_written(run, name, orjson.dumps(wanted.get(name, {}) | arguments).decode())

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import UniqueConstraint
@@ -27,7 +28,7 @@ from leads.models import (
 # These tell what was done to a lead itself, or are written by triggers. Pairs name two leads, and have statements of their own.
 _STAYING = (Lead, LeadVersion, KeptLead, Merge, MergedLead, UncomparedLead, DuplicatePair)
 
-Carried = dict[int, dict[str, list[int]]]  # lead that went → column → rows
+Carried = dict[int, dict[str, list[int | str]]]  # lead that went → column → rows
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,15 @@ def carry(survivors: dict[int, int], roots: dict[int, int]) -> Carried:
     return carried
 
 
-def _move(statement: str, survivors: dict[int, int]) -> list[tuple[int, int]]:
+def _move(statement: str, survivors: dict[int, int]) -> list[tuple[int, int | UUID]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {"losers": list(survivors), "survivors": list(survivors.values())})
         return cursor.fetchall()
 
 
-def _note(carried: Carried, key: str, moved: list[tuple[int, int]]) -> None:
+def _note(carried: Carried, key: str, moved: list[tuple[int, int | UUID]]) -> None:
     for lead_id, row_id in sorted(moved):
-        carried[lead_id].setdefault(key, []).append(row_id)
+        carried[lead_id].setdefault(key, []).append(str(row_id) if isinstance(row_id, UUID) else row_id)
 
 
 def _carry(reference: Reference) -> str:
@@ -143,7 +144,7 @@ _CARRY_PAIRS = f"""
 # Back again ---------------------------------------------------------------------------------------------------------------
 
 
-def give_back(carried: dict[str, list[int]], *, lead_id: int, survivor_id: int) -> None:
+def give_back(carried: dict[str, list[int | str]], *, lead_id: int, survivor_id: int) -> None:
     """Have the rows point at the lead again that they were carried from: those that are there, and still at the survivor."""
     statements = {reference.key: _give_back(reference) for reference in references()}
     statements[DuplicatePair._meta.db_table] = _GIVE_PAIRS_BACK
@@ -155,7 +156,8 @@ def give_back(carried: dict[str, list[int]], *, lead_id: int, survivor_id: int) 
 
 def _give_back(reference: Reference) -> str:
     table, column = reference.table, reference.column
-    return f"UPDATE {table} SET {column} = %(lead)s WHERE id = ANY(%(rows)s) AND {column} = %(survivor)s"
+    rows = f"ANY(%(rows)s::{reference.model._meta.pk.db_type(connection)}[])"
+    return f"UPDATE {table} SET {column} = %(lead)s WHERE id = {rows} AND {column} = %(survivor)s"
 
 
 _GIVE_PAIRS_BACK = """

@@ -30,21 +30,26 @@ def use(call: ToolCall, run: Run) -> str:
 
     What the model got wrong, and what we refuse, is told in it as ``error``. The run keeps what was used, and whether strangers' words were read.
     """
+    with translation.override(run.language):
+        arguments, told = _done(call, run)
+    data = fences.around(told.data, run.fence)
+    run.reads_untrusted = run.reads_untrusted or bool(data)
+    run.used.append({"name": call.name, "arguments": arguments, "result": {**told.said, **told.kept}})
+    return orjson.dumps({**told.said, **({"data": data} if data else {})}).decode()
+
+
+def _done(call: ToolCall, run: Run) -> tuple[Any, Told]:
+    """The arguments as far as they could be read, and what came of it."""
     arguments: Any = call.arguments[:_KEPT]
     try:
         offer = _find(call.name, run)
         read = _read(offer, call.arguments)
         arguments = read.model_dump(mode="json", exclude_none=True)
-        with translation.override(run.language):
-            told = offer.act(read, run)
+        return arguments, offer.act(read, run)
     except _Unusable as error:
-        told = Told({"error": str(error)})
+        return arguments, Told({"error": str(error)})
     except Refusal as refusal:
-        told = Told(_as_error(refusal))
-    run.reads_untrusted = run.reads_untrusted or bool(told.data)
-    run.used.append({"name": call.name, "arguments": arguments, "result": {**told.said, **told.kept}})
-    data = {"data": fences.around(told.data, run.fence)} if told.data else {}
-    return orjson.dumps({**told.said, **data}).decode()
+        return arguments, Told(_as_error(refusal))
 
 
 class _Unusable(Exception):

@@ -34,7 +34,7 @@ def create(new: NewLead, run: Run) -> Told:
 
 def take(contact: Contact, run: Run) -> Told:
     """The visitor's own details at once; what they did not say themselves is proposed."""
-    fields = contact.model_dump(exclude_none=True)
+    fields = contacts.checked(contact.model_dump())
     kept: Mapping[str, Any] = {}
     if contacts.were_given(fields, run):
         contacts.take(run.session, fields)

@@ -81,3 +81,47 @@ class ProposalDecided(Conflict):
 
 class ProposalExpired(Conflict):
     message = _("This proposal has expired.")
+
+
+class AnalysisIsOver(Conflict):
+    message = _("This analysis is over already.")
+
+
+class ChatBusy(Conflict):
+    message = _("The message before is still being answered. Send this one after it.")
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
+class ChatFull(Conflict):
+    message = _("This chat has had its {limit} messages. Begin a new one.")
+
+
+class ChatUnpaid(Refusal):
+    """To a visitor, whom the amounts are no business of."""
+
+    code, status = "ai_budget_exceeded", 403
+    message = _("The chat can't answer any more this month.")
+
+
+class IdentityInvalid(Refusal):
+    code, status = "identity_invalid", 400
+    message = _("The visitor's identity is not signed as it has to be.")
+
+
+class IdentityExpired(IdentityInvalid):
+    code = "identity_expired"
+    message = _("The visitor's identity has expired.")
+
+
+class DocumentExists(Conflict):
+    message = _("This file is there already, in this category: document {document_id}, “{title}”.")
+
+
+class KnowledgeFull(Conflict):
+    message = _("A workspace's documents have at most {limit}. Delete some first.")
+
+
+class TooManyPassages(Conflict):
+    message = _("This document has more than {limit} passages. Divide it.")

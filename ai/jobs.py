@@ -1,8 +1,14 @@
 """Jobs of AI: fetch, delegate, nothing else."""
 
+from typing import Any
+
+from procrastinate import JobContext, RetryStrategy
+
 from accounts.models import User
 from ai import budget
-from ai.models import PromptVersion
+from ai.analysis import running
+from ai.chat import history
+from ai.models import AnalysisRun, ChatSession, PromptVersion
 from ai.prompts import evaluating
 from ai.proposals import deciding
 from zevix import jobs
@@ -20,9 +26,41 @@ def expire_proposals(timestamp: int) -> None:
     deciding.expire()
 
 
+# without a retry: the next message has it tried again
+@jobs.task(queue="ai")
+def sum_up_chat(session_id: str) -> None:
+    session = ChatSession.objects.select_related("workspace", "user").filter(pk=session_id).first()
+    if session:
+        history.sum_up(session)
+
+
 # without a retry: it would be paid for again
 @jobs.task(queue="ai")
 def evaluate_prompt(version_id: int, user_id: int) -> None:
     version = PromptVersion.objects.select_related("prompt__workspace").filter(pk=version_id).first()
     if version:
         evaluating.evaluate_or_note(version, by=User.objects.filter(pk=user_id).first())
+
+
+class _Politely(RetryStrategy):
+    """One that waits for its next try lets others of the same lock go first."""
+
+    def get_retry_decision(self, **failure: Any) -> Any:
+        decision = super().get_retry_decision(**failure)
+        if decision is not None:
+            decision.priority = -1
+        return decision
+
+
+_TRIES = 5  # the last comes after 23 minutes
+
+
+# one at a time: so many calls at once and a minute are the key's, whoever's leads they are about
+@jobs.task(queue="ai", lock="analysis", retry=_Politely(max_attempts=_TRIES, exponential_wait=4), pass_context=True)
+def analyze_leads(context: JobContext, run_id: int) -> None:
+    run = AnalysisRun.objects.select_related("workspace", "user").filter(pk=run_id).first()
+    if run is None:  # its workspace is gone
+        return
+    seconds = running.work(run, is_last_try=context.job.attempts >= _TRIES, leave_off=context.should_abort)
+    if seconds is not None:
+        analyze_leads.configure(schedule_in={"seconds": seconds}).defer(run_id=run_id)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ai.views import actions, prompts, proposals, usage
+from ai.views import actions, analyses, chat, prompts, proposals, usage
 
 urlpatterns = [
     path("ai", actions.Actions.as_view()),
@@ -16,5 +16,15 @@ urlpatterns = [
     path("api/v1/proposals/<int:proposal_id>", proposals.OneProposal.as_view()),
     path("api/v1/proposals/<int:proposal_id>/approve", proposals.ApproveProposal.as_view()),
     path("api/v1/proposals/<int:proposal_id>/reject", proposals.RejectProposal.as_view()),
+    path("api/v1/analyses", analyses.Analyses.as_view()),
+    path("api/v1/analyses/<int:number>", analyses.OneAnalysis.as_view()),
+    path("api/v1/analyses/<int:number>/leads", analyses.AnalyzedLeads.as_view()),
+    path("api/v1/analyses/<int:number>/cancel", analyses.CancelAnalysis.as_view()),
+    path("api/v1/analyses/<int:number>/undo", analyses.UndoAnalysis.as_view()),
+    path("api/session", chat.BeginSession.as_view()),
+    path("api/chat", chat.Chat.as_view()),
+    path("api/sessions", chat.Sessions.as_view()),
+    path("api/session/<str:session_id>", chat.OneSession.as_view()),
+    path("api/v1/chat/settings", chat.ChatSettings.as_view()),
     path("api/v1/ai/usage", usage.AIUsage.as_view()),
 ]

@@ -25,7 +25,7 @@ class Later(HttpResponse):
             if name.lower() not in _OF_THE_BODY:
                 answer.headers.setdefault(name, value)
         answer.cookies.update(self.cookies)
-        answer._resource_closers.extend(self._resource_closers)  # type: ignore[attr-defined]  # Django's own way to end a request
+        answer._resource_closers.extend(self._resource_closers)
         return answer
 
 

@@ -211,6 +211,9 @@ REST_FRAMEWORK = {
         "register": env.str("REGISTER_RATE", default="2000/hour" if DEVELOPMENT else "30/hour"),
         "invitation": env.str("INVITATION_RATE", default="2000/hour" if DEVELOPMENT else "100/hour"),
         "password_reset": env.str("PASSWORD_RESET_RATE", default="200/hour" if DEVELOPMENT else "20/hour"),
+        "chat": env.str("CHAT_RATE", default="2000/hour" if DEVELOPMENT else "200/hour"),
+        "chat_session": env.str("CHAT_SESSION_RATE", default="2000/hour" if DEVELOPMENT else "60/hour"),
+        "chat_member": env.str("CHAT_MEMBER_RATE", default="2000/hour" if DEVELOPMENT else "1000/hour"),
     },
     "URL_FORMAT_OVERRIDE": None,  # else ?format=csv of a download would choose among REST framework's renderers
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -274,6 +277,12 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="").rstrip("/")  # any serv
 OPENAI_TIMEOUT = env.float("OPENAI_TIMEOUT", default=60.0)  # seconds without a sign of life
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")
 OPENAI_EMBEDDING_MODEL = env.str("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
+AI_ANALYSIS_PARALLEL = env.int("AI_ANALYSIS_PARALLEL", default=10)  # leads that are asked about at once
+AI_ANALYSIS_PER_MINUTE = env.int("AI_ANALYSIS_PER_MINUTE", default=500)  # 0 for any number
+ZEVIX_DEFAULT_WORKSPACE = env.str("ZEVIX_DEFAULT_WORKSPACE", default="")  # a public key; empty: the oldest workspace
+CHAT_SESSION_PER_MINUTE = env.int("CHAT_SESSION_PER_MINUTE", default=20)  # messages in one chat
+CHAT_SESSION_MESSAGES = env.int("CHAT_SESSION_MESSAGES", default=200)  # in one chat altogether
+CHAT_VISITOR_SHARE = env.int("CHAT_VISITOR_SHARE", default=50)  # percent of the month's AI budget that visitors may use
 PROPOSAL_DAYS = env.int("PROPOSAL_DAYS", default=7)  # that a person has to decide on what the AI proposes
 KNOWLEDGE_MIN_SIMILARITY = env.float("KNOWLEDGE_MIN_SIMILARITY", default=0.2)  # cosine; what is farther off is not found
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)

@@ -8,9 +8,13 @@ from ai import asking
 from ai.actions import answers, questions
 from ai.actions.tasks import Task
 from ai.asking import Purpose
+from ai.chat import questions as talking
+from ai.chat.questions import Talk
 from ai.errors import AnswerRefused, AnswerUnusable, NothingToTry, Unfinished
 from ai.models import PromptCase, PromptEvaluation, PromptVersion
+from ai.openai_gateway import Question
 from ai.prompts import checks, versions
+from ai.prompts.keys import TALKS
 from zevix.errors import Refusal
 
 ACTION = "evaluate"
@@ -64,8 +68,7 @@ def _failures(
     case: PromptCase, version: PromptVersion, workspace: Workspace, user: User | None
 ) -> list[Mapping[str, Any]]:
     """The checks that do not hold; an answer that never came whole, or in another form, fails as a whole."""
-    task = Task(case.prompt.key, case.language, case.variables.get("lead"), case.variables.get("messages", []))
-    question = questions.question(version, task)
+    question = _question(case, version, workspace)
     try:
         answer = asking.ask(question, Purpose(workspace, user, ACTION, version))
         reply = answers.checked(answer, question)
@@ -73,6 +76,15 @@ def _failures(
         return [{"answer": str(failure)}]
     analysis = {"analysis": answer.form.model_dump(mode="json")} if question.form else {}
     return checks.failures(case.checks, {"reply": reply, **analysis})
+
+
+def _question(case: PromptCase, version: PromptVersion, workspace: Workspace) -> Question:
+    given, key = case.variables, case.prompt.key
+    messages = given.get("messages", [])
+    if key in TALKS:
+        data = {name: given.get(name) for name in ("lead", "passages")}
+        return talking.question(version, Talk(case.language, workspace.name, messages, data))
+    return questions.question(version, Task(key, case.language, given.get("lead"), messages))
 
 
 def _passed(results: list[dict[str, Any]], name: str) -> int:

@@ -52,11 +52,8 @@ class _Keyed(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method != "POST" or "HTTP_IDEMPOTENCY_KEY" not in request.META:
+        if request.method != "POST" or (key := key_of(request)) is None:
             return
-        key = _read(request.META["HTTP_IDEMPOTENCY_KEY"])
-        if not 1 <= len(key) <= 255 or not key.isprintable():
-            raise ValidationFailed(fields={"Idempotency-Key": [_("A text of 1 to 255 characters.")]})
         with transaction.atomic():
             self._idempotent_answer = _claim(
                 request.workspace.id,  # type: ignore[attr-defined]  # a SignedInRequest: all else was refused above
@@ -129,6 +126,16 @@ def _is_worth_keeping(response: Response) -> bool:
 
 def _keep(kept: IdempotentAnswer, response: Response) -> None:
     IdempotentAnswer.objects.filter(pk=kept.pk).update(status=response.status_code, body=dumps(response.data))
+
+
+def key_of(request: Request) -> str | None:
+    """The request's key, if it has one. Raises ValidationFailed."""
+    if "HTTP_IDEMPOTENCY_KEY" not in request.META:
+        return None
+    key = _read(request.META["HTTP_IDEMPOTENCY_KEY"])
+    if not 1 <= len(key) <= 255 or not key.isprintable():
+        raise ValidationFailed(fields={"Idempotency-Key": [_("A text of 1 to 255 characters.")]})
+    return key
 
 
 def _read(header: str) -> str:

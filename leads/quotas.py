@@ -27,7 +27,7 @@ class Standing:
 
     @property
     def limit(self) -> int:
-        return self.monthly_leads + self.from_credit + self.credit
+        return limit(self.monthly_leads, self.from_credit, self.credit)
 
     @property
     def left_in_plan(self) -> int:
@@ -53,6 +53,11 @@ class Standing:
     def after(self, charged: int) -> "Standing":
         drawn = self.credit_needed(charged)
         return replace(self, used=self.used + charged, from_credit=self.from_credit + drawn, credit=self.credit - drawn)
+
+
+def limit(monthly_leads: int, from_credit: int, credit: int) -> int:
+    """What can be used in a month in all: the plan's leads, and the credit that was drawn on or is left."""
+    return monthly_leads + from_credit + credit
 
 
 def current_month() -> str:

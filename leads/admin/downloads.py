@@ -44,8 +44,7 @@ class WithDownloads(TenantAdmin):
 
     @display(description=_("files"))
     def files(self, export: Export) -> SafeString | str:
-        failed_at_once = export.status == Export.Status.FAILED and not export.leads
-        if failed_at_once or export.status in (Export.Status.QUEUED, Export.Status.RUNNING):
+        if not export.has_file:
             return ""
         named = [(reverse("admin:leads_export_download", args=[export.pk, kind]), _NAMES[kind]) for kind in FORMATS]
         return format_html_join(" · ", '<a class="text-link" href="{}">{}</a>', named)

@@ -141,7 +141,7 @@ class WorkspaceWithQuotaAdmin(WorkspaceAdmin):
 
     @display(description=_("exported this month"), ordering="used_now")
     def quota(self, workspace: Any) -> str:
-        limit = workspace.monthly_leads + workspace.from_credit + workspace.credit_left
+        limit = quotas.limit(workspace.monthly_leads, workspace.from_credit, workspace.credit_left)
         return "" if workspace.is_catalogue else f"{workspace.used_now:,} / {limit:,}"
 
     @display(description=_("lead credit"), ordering="credit_left")

@@ -34,9 +34,9 @@ class Download:
     """
 
     def __init__(self, export: Export, format: str) -> None:
-        if export.status in (Export.Status.QUEUED, Export.Status.RUNNING):
+        if export.is_under_way:
             raise StillRunning
-        if export.status == Export.Status.FAILED and not export.leads:
+        if not export.has_file:
             raise ExportFailed
         self.content_type = FORMATS[format].content_type
         self.headers = {

@@ -25,7 +25,6 @@ from zevix import events
 CHUNK = 2_000  # leads: other exports of the workspace wait that long
 
 Status = Export.Status
-_OPEN = (Status.QUEUED, Status.RUNNING)
 _COUNTS = ["new_count", "duplicate_count", "not_exported_count", "unknown_count"]
 
 
@@ -88,7 +87,7 @@ def advance(export_id: int, limit: int) -> bool:
 
 def _lock(export_id: int) -> Export | None:
     there = Export.objects.select_for_update(of=("self",)).select_related("workspace").defer("leads", "lists")
-    return there.filter(pk=export_id, status__in=_OPEN).first()
+    return there.filter(pk=export_id, status__in=Export.UNDER_WAY).first()
 
 
 class _Left(NamedTuple):

@@ -92,7 +92,7 @@ def named_by(text: str) -> int:
 def forget_old() -> int:
     """Delete quotes that expired a day ago, except those that are being exported still; returns how many."""
     old = ExportQuote.objects.filter(expires_at__lt=timezone.now() - KEPT_FOR)
-    return old.exclude(export__status__in=[Export.Status.QUEUED, Export.Status.RUNNING]).delete()[0]
+    return old.exclude(export__status__in=Export.UNDER_WAY).delete()[0]
 
 
 def _promise(roots: Sequence[int], verdicts: Mapping[int, Verdict], counts: Counter[Verdict], by: Asker) -> ExportQuote:

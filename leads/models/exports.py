@@ -26,6 +26,8 @@ class Export(models.Model):
         COMPLETED = "completed", _("completed")
         FAILED = "failed", _("failed")
 
+    UNDER_WAY = (Status.QUEUED, Status.RUNNING)
+
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="exports", verbose_name=_("workspace"))
     user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("user"))
     month = models.CharField(_("month"), max_length=7)
@@ -51,6 +53,15 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in self.UNDER_WAY
+
+    @property
+    def has_file(self) -> bool:
+        """Whether it is over, and something was handed over by then."""
+        return not self.is_under_way and (self.status == self.Status.COMPLETED or bool(self.leads))
 
 
 class ExportedLead(models.Model):

@@ -1,5 +1,7 @@
 """The quota's books: what a workspace used in each month, and the entries that it is the sum of."""
 
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 
 import pgtrigger
@@ -18,6 +20,20 @@ _ENTERED_ONLY = """
     END IF;
     RETURN NEW;
 """
+
+
+def _only_by_entries(*sums: str) -> list[pgtrigger.Trigger]:
+    """Rows begin with these sums at nothing, and change by the ledger's own trigger alone."""
+    is_begun = reduce(or_, (pgtrigger.Q(**{f"new__{name}__gt": 0}) for name in sums))
+    return [
+        pgtrigger.Trigger(
+            name=name, when=pgtrigger.Before, operation=operation, condition=condition, func=_ENTERED_ONLY
+        )
+        for name, operation, condition in (
+            ("is_the_sum_of_its_entries", pgtrigger.Update, pgtrigger.AnyChange()),
+            ("begins_at_nothing", pgtrigger.Insert, is_begun),
+        )
+    ]
 
 
 class Usage(models.Model):
@@ -46,22 +62,7 @@ class Usage(models.Model):
                 condition=Q(from_credit__lte=F("used")), name="leads_credit_is_part_of_what_was_used"
             ),
         ]
-        triggers = [
-            pgtrigger.Trigger(
-                name="is_the_sum_of_its_entries",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(),
-                func=_ENTERED_ONLY,
-            ),
-            pgtrigger.Trigger(
-                name="begins_at_nothing",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Insert,
-                condition=pgtrigger.Q(new__used__gt=0) | pgtrigger.Q(new__from_credit__gt=0),
-                func=_ENTERED_ONLY,
-            ),
-        ]
+        triggers = _only_by_entries("used", "from_credit")
 
     def __str__(self) -> str:
         return f"{self.workspace_id} {self.month}: {self.used}"
@@ -80,22 +81,7 @@ class LeadCredit(models.Model):
     class Meta:
         verbose_name = _("lead credit")
         verbose_name_plural = _("lead credits")
-        triggers = [
-            pgtrigger.Trigger(
-                name="is_the_sum_of_its_entries",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(),
-                func=_ENTERED_ONLY,
-            ),
-            pgtrigger.Trigger(
-                name="begins_at_nothing",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Insert,
-                condition=pgtrigger.Q(new__balance__gt=0),
-                func=_ENTERED_ONLY,
-            ),
-        ]
+        triggers = _only_by_entries("balance")
 
     def __str__(self) -> str:
         return f"{self.workspace_id}: {self.balance}"

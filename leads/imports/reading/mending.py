@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from leads.formulas import restored
-from leads.imports.reading.tables import Record, Source
+from leads.imports.reading.tables import Record, Retold, Source
 
 COLUMNS = ["row", "error"]
 
@@ -13,20 +13,12 @@ def is_list_of_rejected(header: Sequence[str]) -> bool:
     return list(header[:2]) == COLUMNS and len(header) > 2
 
 
-class Mended:
+class Mended(Retold):
     """A list of rejected rows as the file that they came from: without line and error, cells as they stood."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
+        super().__init__(source)
         self.header = [restored(heading) for heading in source.header[2:]]
-
-    @property
-    def fraction(self) -> float:
-        return self.source.fraction
-
-    @property
-    def found(self) -> dict[str, str]:
-        return self.source.found
 
     def records(self) -> Iterator[Record]:
         for record in self.source.records():

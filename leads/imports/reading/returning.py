@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from leads.formulas import restored
-from leads.imports.reading.tables import Record, Source
+from leads.imports.reading.tables import Record, Retold, Source
 from leads.values import LISTS
 
 _SIGNS = {"id", "external_id"}
@@ -19,25 +19,17 @@ def is_download(header: Sequence[str]) -> bool:
     return set(header) >= _SIGNS and bool(_OURS & set(header))
 
 
-class Returned:
+class Returned(Retold):
     """A download as a file of leads."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
+        super().__init__(source)
         self._kept = [
             (index, _entries if heading in LISTS else restored)
             for index, heading in enumerate(source.header)
             if heading != "id" and heading not in _OURS
         ]
         self.header = [source.header[index] for index, _read in self._kept]
-
-    @property
-    def fraction(self) -> float:
-        return self.source.fraction
-
-    @property
-    def found(self) -> dict[str, str]:
-        return self.source.found
 
     def records(self) -> Iterator[Record]:
         for record in self.source.records():

@@ -49,6 +49,21 @@ class Source(Protocol):
     def records(self) -> Iterator[Record]: ...
 
 
+class Retold:
+    """A base for sources that tell another's records in their own way."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    @property
+    def fraction(self) -> float:
+        return self.source.fraction
+
+    @property
+    def found(self) -> dict[str, str]:
+        return self.source.found
+
+
 def checked_header(cells: list[str]) -> list[str]:
     """The headings, trimmed. Raises UnreadableFile where there are none, or too many."""
     header = [cell.strip() for cell in cells]

@@ -121,7 +121,7 @@ def test_a_lead_with_a_chat_can_be_merged_and_the_chat_goes_along(member, sessio
 
     (merge,) = merging.merge([Wish(survivor.pk, (loser.pk,))], workspace=member.workspace, by=by)
     merged = ChatSession.objects.get().lead_id
-    unmerging.undo(merge.pk, workspace=member.workspace, by=by)
+    unmerging.undo(merge.merge_id, workspace=member.workspace, by=by)
 
     assert merged == survivor.pk
     assert ChatSession.objects.get().lead_id == loser.pk

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from leads.models import Export
 
 _LEADS, _FEW_LEADS = 50_000, 5_000
-# what the formats cost beside the bare rows: texts made harmless, custom fields looked for, and for a workbook its XML, packed
-_AT_LEAST = {"csv": 0.2, "xlsx": 0.12, "json": 0.2}
+# what the formats cost beside the bare rows: texts made harmless, custom fields looked for, and for a workbook its XML, packed;
+# loosely, since it is known from two cores alone that others were at work on too: 0.25, 0.18 and 0.33
+_AT_LEAST = {"csv": 0.15, "xlsx": 0.1, "json": 0.15}
 
 
 def measure(server: Server) -> list[Row]:

@@ -10,6 +10,7 @@ from script.benchmarks.server import Server
 _IDS = 10_000
 _REQUESTS, _SECONDS = 20, 5.0  # a round, whichever comes first
 _PATH = "/api/v1/exports/quote"
+_NAMED, _FILTERED = f"quote of {_IDS:,} ids", "quote of a filter"
 
 
 def measure(server: Server) -> list[Row]:
@@ -20,8 +21,8 @@ def measure(server: Server) -> list[Row]:
     token = installation.token_of(member)
     ids = list(Lead.objects.in_catalogue().order_by("id").values_list("id", flat=True)[:_IDS])
     asked = {
-        f"quote of {_IDS:,} ids": {"lead_ids": ids},
-        "quote of a filter": {"filter": {"status": "NEW"}, "from": "catalogue"},
+        _NAMED: {"lead_ids": ids},
+        _FILTERED: {"filter": {"status": "NEW"}, "from": "catalogue"},
     }
     requests = {name: load.post(_PATH, token, json.dumps(body).encode()) for name, body in asked.items()}
     quoted = {name: json.loads(load.ask(server.port, request))["new"] for name, request in requests.items()}
@@ -34,4 +35,5 @@ def measure(server: Server) -> list[Row]:
 
     rounds = take_turns({name: partial(milliseconds, name) for name in requests})
     ExportQuote.objects.for_workspace(member.workspace).delete()
-    return [Row(name, "", "ms", figures, at_most=500) for name, figures in rounds.items()]
+    # a filter finds as many as there are, so only the ids have a bound
+    return [Row(_NAMED, "", "ms", rounds[_NAMED], at_most=500), Row(_FILTERED, "", "ms", rounds[_FILTERED])]

@@ -14,7 +14,7 @@ _UNITS = {"/s": "{:,.0f} /s", "s": "{:,.2f} s", "ms": "{:,.1f} ms", "MiB": "{:,.
 
 @dataclass(frozen=True)
 class Row:
-    """A job beside its floor: the figures of all rounds, and which ratio (without a floor: which figure) is wanted."""
+    """A job beside its floor: the figures of all rounds, and which ratio (without a floor: which figure) is wanted, if any."""
 
     job: str
     floor: str
@@ -46,24 +46,26 @@ class Row:
         return (self.at_least is None or figure >= self.at_least) and (self.at_most is None or figure <= self.at_most)
 
     def cells(self) -> list[str]:
-        ratio, beside, (sign, bound) = self.ratio, self.beside, self._wanted()
+        ratio, beside, wanted = self.ratio, self.beside, self._wanted()
         return [
             self.job,
             self.floor,
             self._figure(self.project),
             "" if beside is None else self._figure(beside),
             "" if ratio is None else f"{ratio:.2f}",
-            f"{sign} {self._figure(bound) if ratio is None else format(bound, '.2f')}",
-            "met" if self.met else "MISSED",
+            wanted,
+            wanted and ("met" if self.met else "MISSED"),
         ]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"project": self.project, "beside": self.beside, "ratio": self.ratio, "met": self.met}
 
-    def _wanted(self) -> tuple[str, float]:
-        if self.at_least is not None:
-            return "≥", self.at_least
-        return "≤", self.at_most or 0
+    def _wanted(self) -> str:
+        """Empty where nothing is."""
+        sign, bound = ("≤", self.at_most) if self.at_least is None else ("≥", self.at_least)
+        if bound is None:
+            return ""
+        return f"{sign} {self._figure(bound) if self.ratio is None else format(bound, '.2f')}"
 
     def _figure(self, value: float) -> str:
         return _UNITS[self.unit].format(value)

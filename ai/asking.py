@@ -1,7 +1,7 @@
 """The one way to the AI: each question is a call in the books, paid from the workspace's budget. No question is asked in a transaction."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +29,13 @@ class Purpose:
     version: PromptVersion | None = None
 
 
-def ask(question: Question, purpose: Purpose) -> Answer:
-    """The whole answer. Raises BudgetExceeded, and what `openai_gateway.ask` raises; then nothing is charged that was not used."""
+def ask(question: Question, purpose: Purpose, *, booked: Callable[[AICall], None] = lambda call: None) -> Answer:
+    """The whole answer. Raises BudgetExceeded, and what `openai_gateway.ask` raises; then nothing is charged that was not used.
+
+    ``booked`` is told of the call's row before anything is asked, so that also one that fails can be named.
+    """
     call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
+    booked(call)
     with _booked(call):
         answer = openai_gateway.ask(question)
     budget.settle(call, Outcome.COMPLETED, answer.tokens, attempts=answer.attempts)

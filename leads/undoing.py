@@ -19,11 +19,15 @@ from leads import history
 from leads.errors import AlreadyUndone, StillRunning
 from leads.history import Author
 from leads.models import BulkChange, ImportBatch, KeptLead, Lead, LeadVersion, Undo
+from leads.signals import taking_back
 from leads.values import normalized_phone
 from zevix import events
 from zevix.errors import NotFound
 
 CHUNK = 10_000  # leads in one transaction
+
+# the rows of each kind of act; apps above add theirs, which have a ``status`` and a ``changed_count``
+KINDS: dict[str, Any] = {"import": ImportBatch, "bulk": BulkChange}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def undo(act: str, *, workspace: Workspace, by: Author) -> Undo:
     from leads.jobs import go_on_undoing
 
     done = _act(act, workspace.pk)
-    if done.status not in ("completed", "failed"):
+    if done.status in ("queued", "running"):
         raise StillRunning
     begun = begin(act, workspace=workspace, by=by)
     if _affected(done) > settings.UNDO_INLINE_LEADS:
@@ -82,21 +86,20 @@ def advance(undo: Undo, limit: int = CHUNK) -> None:
     undo.__dict__.update(current.__dict__)
 
 
-def _act(act: str, workspace_id: int) -> ImportBatch | BulkChange:
-    """The row of an import or a bulk change. Raises NotFound."""
+def _act(act: str, workspace_id: int) -> Any:
+    """The act's row. Raises NotFound."""
     kind, _colon, number = act.partition(":")
-    model: Any = {"import": ImportBatch, "bulk": BulkChange}[kind]
-    found: ImportBatch | BulkChange | None = model.objects.for_workspace(workspace_id).filter(pk=number).first()
+    found = KINDS[kind].objects.for_workspace(workspace_id).filter(pk=number).first()
     if found is None:
         raise NotFound
     return found
 
 
-def _affected(done: ImportBatch | BulkChange) -> int:
+def _affected(done: Any) -> int:
     """How many leads an act concerned, as it counted them itself."""
-    if isinstance(done, BulkChange):
-        return done.changed_count
-    return done.created_count + done.updated_count - done.unchanged_count
+    if isinstance(done, ImportBatch):
+        return done.created_count + done.updated_count - done.unchanged_count
+    return int(done.changed_count)
 
 
 def _next_leads(undo: Undo, limit: int) -> list[int]:
@@ -129,8 +132,11 @@ def _batch(undo: Undo) -> int | None:
 
 
 def _take_back(undo: Undo, ids: list[int]) -> None:
+    followed = [act for _receiver, act in taking_back.send(Undo, act=undo.act, workspace_id=undo.workspace_id) if act]
     list(Lead.objects.filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
     with history.written_by(Author("human", undo.user_id), f"undo:{undo.act}"):
+        for act in followed:
+            revert_fields(act, _not_created(undo, ids))
         reverted, kept = revert_fields(undo.act, ids)
         back, taken = _bring_back(undo.act, ids)
         removed, worked_on = _remove_created(undo, ids) if _batch(undo) else (0, [])
@@ -145,6 +151,12 @@ def _take_back(undo: Undo, ids: list[int]) -> None:
     undo.cursor = ids[-1]
     done = undo.reverted_count + undo.restored_count + undo.removed_count + undo.kept_count
     undo.progress = min(99, 100 * done // max(1, _affected(_act(undo.act, undo.workspace_id))))
+
+
+def _not_created(undo: Undo, ids: list[int]) -> list[int]:
+    """Leads that were there before the act; those that it brought go as they are."""
+    created = Lead.objects.filter(pk__in=ids, import_batch=_batch(undo)) if _batch(undo) else Lead.objects.none()
+    return sorted(set(ids) - set(created.values_list("pk", flat=True)))
 
 
 def _complete(undo: Undo) -> None:

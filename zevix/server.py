@@ -63,7 +63,7 @@ def _web(host: str, port: int) -> list[str]:
 
 def _worker() -> list[str]:
     return [
-        sys.executable, "manage.py", "procrastinate", "worker",
+        sys.executable, "manage.py", "procrastinate", "worker", "--concurrency", env.str("WORKER_JOBS", default="4"),
         "--shutdown-graceful-timeout", str(GRACE - 2), "--delete-jobs", "successful",
     ]  # fmt: skip
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 from django.utils.translation import get_language
 
 from accounts.models import Workspace
@@ -38,8 +40,17 @@ def task(action: str, data: Mapping[str, Any], workspace: Workspace) -> Task:
     lead = read(data["lead_id"], workspace) if "lead_id" in data else facts(data.get("lead"))
     if lead is not None and "channel" in data:
         lead = {**lead, "channel": data["channel"]}
-    language = data.get("language") or language_of(lead) or (get_language() or "en")[:2]
-    return Task(action, language if language in LANGUAGES else "en", lead, data.get("messages", ()))
+    return Task(action, _language(data.get("language"), lead), lead, data.get("messages", ()))
+
+
+def about(action: str, lead: Mapping[str, Any]) -> Task:
+    """A task about a lead as `read` has it."""
+    return Task(action, _language(None, lead), lead)
+
+
+def _language(wanted: str | None, lead: Mapping[str, Any] | None) -> str:
+    language = wanted or language_of(lead) or (get_language() or "en")[:2]
+    return language if language in LANGUAGES else "en"
 
 
 def facts(lead: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -51,9 +62,19 @@ def facts(lead: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def read(lead_id: int, workspace: Workspace) -> dict[str, Any]:
     """What is sent of one of the workspace's leads, with what was done with it lately. Raises NotFound."""
-    found = Lead.objects.for_workspace(workspace).filter(pk=lead_id).values(*FACTS).first()
-    if found is None:
+    found = read_many([lead_id], workspace)
+    if not found:
         raise NotFound
-    done = Activity.objects.for_workspace(workspace).filter(lead=lead_id).order_by("-pk")
-    activities = list(done.values("type", "text", "due_at", "done_at", "created_at")[:_ACTIVITIES])
-    return (facts(found) or {}) | ({"activities": activities[::-1]} if activities else {})
+    return found[lead_id]
+
+
+def read_many(lead_ids: Sequence[int], workspace: Workspace) -> dict[int, dict[str, Any]]:
+    """The same for many leads, by their ids; those that are not the workspace's are left out. Two queries."""
+    own = Lead.objects.for_workspace(workspace).filter(pk__in=lead_ids)
+    found = {row.pop("pk"): facts(row) or {} for row in own.values("pk", *FACTS)}
+    done = Activity.objects.for_workspace(workspace).filter(lead__in=list(found))
+    latest = done.annotate(place=Window(RowNumber(), partition_by=F("lead"), order_by=F("pk").desc()))
+    shown = ("lead_id", "type", "text", "due_at", "done_at", "created_at")
+    for row in latest.filter(place__lte=_ACTIVITIES).order_by("pk").values(*shown):
+        found[row.pop("lead_id")].setdefault("activities", []).append(row)
+    return found

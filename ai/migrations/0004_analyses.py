@@ -19,6 +19,14 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
+                    "language",
+                    models.CharField(
+                        help_text="For leads whose country does not tell it, and for what failed.",
+                        max_length=10,
+                        verbose_name="language",
+                    ),
+                ),
+                (
                     "status",
                     models.TextField(
                         choices=[
@@ -39,8 +47,15 @@ class Migration(migrations.Migration):
                 ("failure", models.TextField(blank=True, default="", verbose_name="why it failed")),
                 ("matched_count", models.PositiveIntegerField(default=0, verbose_name="leads")),
                 ("analyzed_count", models.PositiveIntegerField(default=0, verbose_name="analyzed")),
-                ("changed_count", models.PositiveIntegerField(default=0, verbose_name="changed")),
+                ("changed_count", models.PositiveIntegerField(default=0, verbose_name="of these changed")),
+                ("skipped_count", models.PositiveIntegerField(default=0, verbose_name="left out")),
                 ("failed_count", models.PositiveIntegerField(default=0, verbose_name="not analyzed")),
+                (
+                    "cost",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Millionths of a US dollar.", verbose_name="cost"
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="asked")),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
                 (
@@ -86,7 +101,12 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.TextField(
-                        choices=[("waiting", "waiting"), ("done", "done"), ("failed", "failed")],
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("done", "done"),
+                            ("skipped", "left out"),
+                            ("failed", "failed"),
+                        ],
                         default="waiting",
                         verbose_name="status",
                     ),
@@ -145,6 +165,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="analysisrun",
             index=models.Index(fields=["workspace", "-id"], name="ai_analyses_page"),
+        ),
+        migrations.AddIndex(
+            model_name="leadanalysis",
+            index=models.Index(fields=["run", "workspace", "id"], name="ai_leads_of_a_run"),
         ),
         migrations.AddIndex(
             model_name="leadanalysis",

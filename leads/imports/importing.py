@@ -22,6 +22,7 @@ from leads.imports.matching import KEYS
 from leads.imports.reading import Record, Source
 from leads.imports.staging import Stage
 from leads.models import ImportBatch, RejectedRow
+from leads.signals import imported
 from zevix import events
 
 UNATTENDED = Author("import")  # by nobody who signed in: a command of the operator
@@ -235,6 +236,8 @@ def _finish(batch: ImportBatch, stage: Stage) -> None:
     batch.without_last_contact_count = counts.without_last_contact
     batch.status, batch.progress = ImportBatch.Status.COMPLETED, 100
     batch.finished_at = timezone.now()
+    if _is_analyzed(batch):
+        batch.ai_analysis = ImportBatch.Analysis.QUEUED
     batch.save()
     events.record(
         batch.workspace_id,
@@ -247,3 +250,9 @@ def _finish(batch: ImportBatch, stage: Stage) -> None:
             **asdict(counts),
         },
     )
+
+
+def _is_analyzed(batch: ImportBatch) -> bool:
+    if batch.options["dry_run"] or batch.workspace.is_catalogue:
+        return False
+    return any(taken for _receiver, taken in imported.send(sender=ImportBatch, batch=batch))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from leads import editing, history, urgency
-from leads.errors import NotYourActivity, NotYourLead
+from leads.errors import NotYourActivity
 from leads.history import Author
 from leads.models import Activity, Lead
 from zevix.errors import NotFound, ValidationFailed
@@ -29,7 +29,7 @@ def add(lead_id: int, fields: dict[str, Any], *, workspace: Workspace | int, by:
 
     Raises NotFound, NotYourLead, ValidationFailed.
     """
-    lead = _lock(lead_id, workspace, by)
+    lead = editing.lock(lead_id, workspace, by)
     activity = Activity(workspace_id=lead.workspace_id, lead_id=lead.pk, user_id=by.user_id, **fields)
     _complete(activity)
     activity.save()
@@ -61,22 +61,12 @@ def delete(activity_id: int, *, workspace: Workspace | int, by: Author) -> None:
     _carry_over(lead, activity, None, by=by, act=f"activity:{activity_id}")
 
 
-def _lock(lead_id: int, workspace: Workspace | int, by: Author) -> Lead:
-    """The lead, held until the transaction ends, so that what two do with it at once is taken over one after the other."""
-    lead: Lead | None = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
-    if lead is None:
-        raise NotFound
-    if not by.may_change(lead.assigned_user_id):
-        raise NotYourLead
-    return lead
-
-
 def _lock_with_lead(activity_id: int, workspace: Workspace | int, by: Author) -> tuple[Lead, Activity]:
     found = Activity.objects.for_workspace(workspace).filter(pk=activity_id)
     lead_id = found.values_list("lead_id", flat=True).first()
     if lead_id is None:
         raise NotFound
-    lead = _lock(lead_id, workspace, by)
+    lead = editing.lock(lead_id, workspace, by)
     activity = found.filter(lead=lead.pk).first()  # as it is now that nobody else can change it
     if activity is None:
         raise NotFound

@@ -50,7 +50,7 @@ def update(
     changed; None removes one. ``versions`` are those of the lead that was read; without them any will do.
     Raises NotFound, NotYourLead, LeadChanged, ExternalIdTaken.
     """
-    lead = _lock(lead_id, workspace, by)
+    lead = lock(lead_id, workspace, by)
     _refuse_stale(lead, versions)
     wanted = _with_whole_extra(lead, changes)
     new = {name: value for name, value in wanted.items() if getattr(lead, name) != value}
@@ -103,7 +103,7 @@ def refuse_sold(leads: LeadQuerySet) -> None:
 @transaction.atomic
 def delete_one(lead_id: int, *, workspace: Workspace | int, by: Author, versions: Container[int] | None = None) -> None:
     """The same for one lead. Raises NotFound, NotYourLead, LeadChanged, LeadSold."""
-    _refuse_stale(_lock(lead_id, workspace, by), versions)
+    _refuse_stale(lock(lead_id, workspace, by), versions)
     delete(Lead.objects.filter(pk=lead_id), by=by)
 
 
@@ -111,7 +111,7 @@ def delete_one(lead_id: int, *, workspace: Workspace | int, by: Author, versions
 def restore(lead_id: int, number: int, *, workspace: Workspace | int, by: Author) -> None:
     """Give a lead back what it held as version ``number``. Raises NotFound for a lead or version that there is not, NotYourLead,
     ExternalIdTaken."""
-    lead = _lock(lead_id, workspace, by)
+    lead = lock(lead_id, workspace, by)
     before = history.state(lead, number)
     if before is None:
         raise NotFound
@@ -139,8 +139,11 @@ def restore_deleted(lead_ids: list[int], *, workspace: Workspace, by: Author) ->
     return back
 
 
-def _lock(lead_id: int, workspace: Workspace | int, by: Author) -> Lead:
-    """The lead, held until the transaction ends. Raises NotFound, NotYourLead."""
+def lock(lead_id: int, workspace: Workspace | int, by: Author) -> Lead:
+    """The lead, held until the transaction ends, so that what two do with it at once is done one after the other.
+
+    Raises NotFound, NotYourLead.
+    """
     lead: Lead | None = Lead.objects.for_workspace(workspace).select_for_update().filter(pk=lead_id).first()
     if lead is None:
         raise NotFound

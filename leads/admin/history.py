@@ -74,17 +74,7 @@ class LeadVersionAdmin(ReadOnly, TenantAdmin):
     search_fields = ["pgh_obj_id"]
     search_help_text = _("A lead's id, or an act such as import:12.")
     ordering = ["-pgh_id"]
-    fields = [
-        "title",
-        "happened",
-        "what_changed",
-        "person",
-        "source_told",
-        "act_told",
-        "happened_at",
-        "workspace",
-        "before",
-    ]
+    fields = [*list_display, "before"]
     actions = ["bring_back", "restore"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -2,11 +2,13 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Invitation, Membership, RefreshToken
-from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptRelease, PromptVersion
+from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptRelease, PromptVersion, Proposal
 from billing.models import BillingAccount, Plan, Subscription, TopUp
 from leads.exports import quoting
 from leads.models import (
@@ -74,6 +76,7 @@ TENANTS_TABLES = [
     PromptCase,
     AICall,
     AIMonth,
+    Proposal,
 ]
 # those that have no workspace of their own
 OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
@@ -132,6 +135,12 @@ def strangers_things(stranger, client_of):
     theirs.post("/api/v1/prompts/chat/versions/1/publish", {})
     theirs.post("/api/v1/prompts/chat/cases", {"name": told, "variables": {}, "checks": []})
     AICall.objects.create(**entry, action=f"{SECRET}@x.example", model=SECRET, cost=1, outcome="completed")
+    Proposal.objects.create(
+        workspace=stranger.workspace,
+        kind="create_lead",
+        payload={"company": SECRET, "email": f"{SECRET}@x.example"},
+        expires_at=timezone.now() + timedelta(days=1),
+    )
     return lead
 
 
@@ -155,6 +164,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "export_id": Export.objects.get().pk,
         "suppression_id": Suppression.objects.get().pk,
         "case_id": PromptCase.objects.get().pk,
+        "proposal_id": Proposal.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {

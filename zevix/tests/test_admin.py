@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
-from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptEvaluation, PromptVersion
+from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptEvaluation, PromptVersion, Proposal
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
 from leads.history import Author
 from leads.imports import importing
@@ -84,6 +84,7 @@ TENANTS = {
     PromptEvaluation: "version__prompt__workspace",
     AICall: "workspace",
     AIMonth: "workspace",
+    Proposal: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -140,6 +141,9 @@ def strangers_things(client_of):
     )
     AICall.objects.create(
         workspace=stranger.workspace, user=stranger.user, action=SECRET, model=SECRET, month=current_month()
+    )
+    Proposal.objects.create(
+        workspace=stranger.workspace, kind="create_lead", payload={"name": SECRET}, expires_at=timezone.now()
     )
     return stranger.workspace
 
@@ -402,6 +406,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
         AICall,
         AIMonth,
         PromptEvaluation,
+        Proposal,
         RefreshToken,
         Usage,
         LeadCredit,

@@ -8,7 +8,8 @@ from accounts.models import User
 from ai import budget
 from ai.analysis import running
 from ai.chat import history
-from ai.models import AnalysisRun, ChatSession, PromptVersion
+from ai.knowledge import preparing
+from ai.models import AnalysisRun, ChatSession, Document, PromptVersion
 from ai.prompts import evaluating
 from ai.proposals import deciding
 from zevix import jobs
@@ -64,3 +65,21 @@ def analyze_leads(context: JobContext, run_id: int) -> None:
     seconds = running.work(run, is_last_try=context.job.attempts >= _TRIES, leave_off=context.should_abort)
     if seconds is not None:
         analyze_leads.configure(schedule_in={"seconds": seconds}).defer(run_id=run_id)
+
+
+@jobs.task(queue="knowledge", retry=jobs.BACKOFF)  # with a lock of the workspace
+def prepare_document(document_id: int, language: str) -> None:
+    document = Document.objects.select_related("workspace", "user").filter(pk=document_id).first()
+    if document:  # else somebody has deleted it
+        preparing.prepare(document, language)
+
+
+@jobs.task(queue="knowledge")  # with the same lock
+def embed_rest(workspace_id: int) -> None:
+    preparing.embed_rest(workspace_id)
+
+
+@jobs.periodic(cron="*/10 * * * *")
+@jobs.task(queue="knowledge", queueing_lock="embed-what-waits")
+def embed_what_waits(timestamp: int) -> None:
+    preparing.queue_rest()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ai.views import actions, analyses, chat, prompts, proposals, usage
+from ai.views import actions, analyses, chat, documents, prompts, proposals, usage
 
 urlpatterns = [
     path("ai", actions.Actions.as_view()),
@@ -26,5 +26,8 @@ urlpatterns = [
     path("api/sessions", chat.Sessions.as_view()),
     path("api/session/<str:session_id>", chat.OneSession.as_view()),
     path("api/v1/chat/settings", chat.ChatSettings.as_view()),
+    path("api/v1/documents", documents.Documents.as_view()),
+    path("api/v1/documents/search", documents.SearchDocuments.as_view()),
+    path("api/v1/documents/<int:document_id>", documents.OneDocument.as_view()),
     path("api/v1/ai/usage", usage.AIUsage.as_view()),
 ]

@@ -7,10 +7,8 @@ import structlog
 from django.db import transaction
 
 from accounts.models import User, Workspace
-from ai import asking
-from ai.asking import Purpose
 from ai.errors import BudgetExceeded
-from ai.knowledge import finding
+from ai.knowledge import finding, vectors
 from ai.knowledge.finding import Within
 from ai.knowledge.passages import Passage
 from ai.knowledge.texts import plain
@@ -19,7 +17,6 @@ from zevix.errors import NotConfigured, UpstreamError
 
 log = structlog.get_logger("ai")
 
-ACTION = "embed"
 LONGEST = 1_000  # characters of a question; the rest is left out
 _LEVEL = 60  # source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", SIGIR 2009
 
@@ -57,7 +54,7 @@ def find(asked: str, vector: Sequence[float] | None, within: Within, *, among: i
 
 def _vector(asked: str, workspace: Workspace, user: User | None) -> list[float] | None:
     try:
-        return asking.embed([asked], Purpose(workspace, user, ACTION))[0]
+        return vectors.of([asked], workspace=workspace, user=user)[0]
     except (BudgetExceeded, NotConfigured, UpstreamError) as refusal:
         log.info("searched_by_words_alone", workspace_id=workspace.pk, reason=refusal.code)
         return None

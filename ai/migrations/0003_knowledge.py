@@ -182,6 +182,7 @@ class Migration(migrations.Migration):
                 models.F("workspace"),
                 models.F("is_internal"),
                 django.db.models.functions.text.Lower("category"),
+                include=("category",),
                 name="ai_passages_of_a_workspace",
             ),
         ),

@@ -115,7 +115,9 @@ class Chunk(models.Model):
         verbose_name_plural = _("passages")
         constraints = [models.UniqueConstraint(fields=["document", "number"], name="ai_passages_are_numbered_once")]
         indexes = [
-            models.Index(F("workspace"), F("is_internal"), Lower("category"), name="ai_passages_of_a_workspace"),
+            models.Index(
+                F("workspace"), F("is_internal"), Lower("category"), include=["category"], name="ai_passages_of_a_workspace"
+            ),
             GinIndex("search_vector", name="ai_passages_by_words"),
             # measured on 100,000: 0.98 of the ten nearest in 4 ms with `searching.EF_SEARCH`
             HnswIndex(fields=["embedding"], name="ai_passages_by_meaning", m=16, ef_construction=64, opclasses=["halfvec_cosine_ops"]),

@@ -5,6 +5,7 @@ from typing import Any
 from ai.actions.tasks import FACTS, facts
 from ai.chat.runs import Run
 from ai.chat.tools.offering import Arguments, Offer, Text, Told
+from ai.knowledge import contexts
 from leads.models import Lead
 
 _MOST, _LONGEST = 5, 1_000  # leads, characters of one field where there are several
@@ -26,8 +27,6 @@ def find(wanted: Wanted, run: Run) -> Told:
 
 
 def _one(lead_id: int, run: Run) -> Told:
-    from ai.knowledge import contexts
-
     known = contexts.retrieve_customer_context(lead_id, workspace=run.workspace)
     return Told({"found": 1}, {"leads": [{"id": lead_id, **known["lead"]}], "chats": known["chats"]})
 

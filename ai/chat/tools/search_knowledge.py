@@ -2,6 +2,7 @@
 
 from ai.chat.runs import Run
 from ai.chat.tools.offering import Arguments, Offer, Text, Told
+from ai.knowledge import searching
 from ai.knowledge.passages import Passage
 
 _LONGEST = 500  # characters of a question
@@ -13,8 +14,6 @@ class Question(Arguments):
 
 
 def search(question: Question, run: Run) -> Told:
-    from ai.knowledge import searching
-
     found = searching.search(
         question.query[:_LONGEST],
         workspace=run.workspace,

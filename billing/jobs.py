@@ -1,6 +1,7 @@
 """Jobs of billing: fetch, delegate, nothing else."""
 
-from billing import overdue, reconciling, webhooks
+from billing import webhooks
+from billing.converging import overdue, reconciling
 from zevix import jobs
 
 

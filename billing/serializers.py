@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from accounts import origins
 from accounts.serializers import TextField
-from billing.changes import Preview
+from billing.buying.changes import Preview
 from billing.models import Interval, Plan, TopUpPack
 from billing.standing import Standing
 from zevix.api.serializers import RequestSerializer

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.permissions import IsAdmin
 from accounts.requests import SignedInRequest
 from accounts.views import OpenView
-from billing import changes, checkouts
+from billing.buying import changes, checkouts
 from billing.models import Plan, Price, TopUpPack
 from billing.serializers import (
     ChangePreviewSerializer,

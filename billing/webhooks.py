@@ -7,7 +7,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from billing import customers, syncing, top_ups
+from billing import customers, top_ups
+from billing.converging import syncing
 from billing.models import StripeEvent
 from billing.stripe_gateway import reading, signatures
 from zevix.errors import Malformed, Refusal, Unreachable

@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
-from billing import syncing, webhooks
+from billing import webhooks
+from billing.converging import syncing
 from billing.models import BillingAccount, StripeEvent
 from zevix.admin import TypeFilter
 from zevix.admin_site import OperatorAdmin, ReadOnly

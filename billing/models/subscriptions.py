@@ -28,7 +28,7 @@ class SubscriptionQuerySet(TenantQuerySet["Subscription"]):
 class Subscription(models.Model):
     """The plan that a workspace has; one without a row has the free plan, and so has one whose row is not in force.
 
-    Where ``stripe_id`` is set, the row says what Stripe said when it was read last, and only `billing.syncing` writes it.
+    Where ``stripe_id`` is set, the row says what Stripe said when it was read last, and only `billing.converging.syncing` writes it.
     """
 
     workspace = models.OneToOneField(

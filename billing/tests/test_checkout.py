@@ -5,7 +5,8 @@ import pytest
 from accounts.models import Role
 from accounts.tests.factories import make_member
 from accounts.tests.threads import at_once
-from billing import entitlements, syncing
+from billing import entitlements
+from billing.converging import syncing
 from billing.models import BillingAccount, Plan, Price, TopUpPack
 from billing.stripe_gateway.client import client
 from billing.tests.selling import sell

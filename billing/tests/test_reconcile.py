@@ -5,7 +5,8 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from accounts.tests.factories import make_workspace
-from billing import entitlements, reconciling, syncing
+from billing import entitlements
+from billing.converging import reconciling, syncing
 from billing.models import BillingAccount, Subscription, TopUp
 from billing.tests.selling import buy_pack, make_account, plan, price_in_stripe, sell, subscribe
 from zevix.errors import Unreachable

@@ -13,7 +13,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import Role
 from accounts.tests.factories import make_member, make_workspace
-from billing import entitlements, overdue, syncing
+from billing import entitlements
+from billing.converging import overdue, syncing
 from billing.errors import UnknownPrice
 from billing.models import BillingAccount, Subscription
 from billing.signals import plan_changed

@@ -27,7 +27,7 @@ from accounts.serializers import DoneSerializer, LoginRequest, RefreshRequest
 from accounts.sign_in import sign_in
 from accounts.tokens import Tokens
 from accounts.views import OpenView
-from billing import syncing
+from billing.converging import syncing
 from leads import exports, quotas
 from leads.serializers.leads import EmbedRefreshed, EmbedSignedIn, ExportBatchRequest, ExportLeadRequest, ExportReceipt
 from zevix.api.idempotency import Idempotent

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from billing import reconciling
+from billing.converging import reconciling
 from billing.models import BillingAccount
 from billing.stripe_gateway.client import is_configured
 from zevix.errors import NotConfigured, Unreachable

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import seats
 from accounts.models import Workspace
-from billing.choosing import Choice
+from billing.converging.choosing import Choice
 from billing.errors import NotInStripe, TooManyMembers
 from billing.models import FREE, Interval, Plan, Price, TopUpPack
 from zevix.errors import ValidationFailed

@@ -6,8 +6,9 @@ import structlog
 from django.db import transaction
 
 from accounts.models import Workspace
-from billing import choosing, entitlements, overdue
-from billing.choosing import Choice
+from billing import entitlements
+from billing.converging import choosing, overdue
+from billing.converging.choosing import Choice
 from billing.models import Subscription
 from billing.signals import plan_changed
 from billing.stripe_gateway.reading import SubscriptionFacts

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Workspace
-from billing import writing
+from billing.converging import writing
 from billing.errors import UnknownPrice
 from billing.models import BillingAccount, Subscription
 from billing.stripe_gateway import reading

@@ -9,11 +9,12 @@ from datetime import datetime
 from django.utils import timezone
 
 from accounts.models import Workspace
-from billing import choosing, ordering, syncing
-from billing.choosing import Choice
+from billing.buying import ordering
+from billing.buying.ordering import Order
+from billing.converging import choosing, syncing
+from billing.converging.choosing import Choice
 from billing.errors import NoSubscription, UnknownPrice
 from billing.models import BillingAccount, Interval, Price
-from billing.ordering import Order
 from billing.stripe_gateway import acting, reading
 from billing.stripe_gateway.acting import Line
 from billing.stripe_gateway.reading import CustomerGone

@@ -7,7 +7,8 @@ Stripe is made within a transaction.
 from collections.abc import Callable
 
 from accounts.models import User, Workspace
-from billing import choosing, ordering, syncing
+from billing.buying import ordering
+from billing.converging import choosing, syncing
 from billing.errors import AlreadySubscribed
 from billing.models import BillingAccount, Subscription
 from billing.stripe_gateway import acting, reading

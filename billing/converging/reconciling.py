@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from billing import syncing, top_ups, writing
+from billing import top_ups
+from billing.converging import syncing, writing
 from billing.models import BillingAccount, Subscription
 from billing.stripe_gateway.client import is_configured
 from billing.stripe_gateway.reading import CustomerGone

@@ -1,0 +1,1 @@
+"""Buying a plan or a pack, and changing what was bought."""

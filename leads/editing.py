@@ -1,7 +1,7 @@
 """Writing leads: one by one, or many alike. Each act says who does it."""
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -52,13 +52,16 @@ def update(
     """
     lead = lock(lead_id, workspace, by)
     _refuse_stale(lead, versions)
-    wanted = _with_whole_extra(lead, changes)
-    new = {name: value for name, value in wanted.items() if getattr(lead, name) != value}
-    if new:
-        status_changes.record([lead.pk], new, by=by)
-        with history.written_by(by, act), _external_id_free() if "external_id" in new else nullcontext():
-            Lead.objects.filter(pk=lead.pk).update(**new | _consequences(lead, new, changes))
-        _tell_of_change(lead, new)
+    _write([(lead, changes)], by=by, act=act)
+
+
+@transaction.atomic
+def update_each(wanted: Mapping[int, dict[str, Any]], *, workspace: Workspace | int, by: Author, act: str = "") -> None:
+    """The same for many leads, each with changes of its own; those that are gone are left out. Raises NotYourLead, ExternalIdTaken."""
+    leads = Lead.objects.for_workspace(workspace).filter(pk__in=list(wanted)).order_by("pk").select_for_update()
+    if not all(by.may_change(lead.assigned_user_id) for lead in leads):
+        raise NotYourLead
+    _write([(lead, wanted[lead.pk]) for lead in leads], by=by, act=act)
 
 
 @transaction.atomic
@@ -122,7 +125,7 @@ def restore(lead_id: int, number: int, *, workspace: Workspace | int, by: Author
         status_changes.record([lead.pk], new, by=by)
         with history.written_by(by, f"restore:{number}"), _external_id_free():
             Lead.objects.filter(pk=lead.pk).update(**new)
-        _tell_of_change(lead, new)
+        events.record_all(lead.workspace_id, _told_of(lead, new))
 
 
 @transaction.atomic
@@ -150,6 +153,26 @@ def lock(lead_id: int, workspace: Workspace | int, by: Author) -> Lead:
     if not by.may_change(lead.assigned_user_id):
         raise NotYourLead
     return lead
+
+
+def _write(wanted: Iterable[tuple[Lead, dict[str, Any]]], *, by: Author, act: str) -> None:
+    """Change leads that are held."""
+    differing = [(lead, changes, new) for lead, changes in wanted if (new := _differing(lead, changes))]
+    if not differing:
+        return
+    for lead, _changes, new in differing:
+        status_changes.record([lead.pk], new, by=by)
+    with history.written_by(by, act):
+        for lead, changes, new in differing:
+            with _external_id_free() if "external_id" in new else nullcontext():
+                Lead.objects.filter(pk=lead.pk).update(**new | _consequences(lead, new, changes))
+    happened = [event for lead, _changes, new in differing for event in _told_of(lead, new)]
+    events.record_all(differing[0][0].workspace_id, happened)
+
+
+def _differing(lead: Lead, changes: dict[str, Any]) -> dict[str, Any]:
+    wanted = _with_whole_extra(lead, changes)
+    return {name: value for name, value in wanted.items() if getattr(lead, name) != value}
 
 
 def _refuse_stale(lead: Lead, versions: Container[int] | None) -> None:
@@ -197,11 +220,11 @@ def _consequences(lead: Lead, new: dict[str, Any], changes: dict[str, Any]) -> d
 _CAUSES = ("phone", "zip_code", "state", "country", "status", "last_contact")
 
 
-def _tell_of_change(lead: Lead, new: dict[str, Any]) -> None:
+def _told_of(lead: Lead, new: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     happened = [("lead.updated", {"id": lead.pk, "fields": sorted(new)})]
     if "assigned_user_id" in new:
         happened.append(("lead.assigned", {"id": lead.pk, "assigned_user_id": new["assigned_user_id"]}))
-    events.record_all(lead.workspace_id, happened)
+    return happened
 
 
 def _completed(fields: dict[str, Any]) -> dict[str, Any]:

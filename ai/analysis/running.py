@@ -6,8 +6,10 @@ those whose question was on its way are asked again.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
@@ -20,8 +22,8 @@ from ai import asking
 from ai.actions import answers, questions, tasks
 from ai.actions.analysis import Analysis
 from ai.analysis import starting, telling, writing
-from ai.analysis.askers import Askers
 from ai.analysis.pace import Pace
+from ai.analysis.threads import Threads
 from ai.analysis.writing import CLOSED, Verdict
 from ai.asking import Purpose
 from ai.errors import AnswerUnusable, BudgetExceeded
@@ -33,6 +35,7 @@ from zevix.errors import NotConfigured, Refusal, Unanswered, Unreachable, Upstre
 ACTION = "analyze_lead"
 _SLICE = 60.0  # seconds
 _CHUNK = 100  # leads read at a time
+_UNWRITTEN = 50  # answers that may wait to be written
 _LOOKS, _TELLS = 0.5, 2.0  # seconds between looks at whether it was cancelled, and between events
 _LATER = 10  # seconds that a server gets to recover which was there a moment ago
 # answers that every other lead would get, too
@@ -87,11 +90,18 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _Answered:
     asked: _Asked
     call_id: int | None
     came: Analysis | Exception
     attempts: int
+
+
+@dataclass(frozen=True)
+class _Written:
+    """``trouble`` is what stands in the way of all writing."""
+
+    trouble: Exception | None = None
 
 
 class _Slice:
@@ -100,11 +110,12 @@ class _Slice:
     def __init__(self, run: AnalysisRun, leave_off: Callable[[], bool]) -> None:
         self._run = run
         self._leave_off = leave_off
-        version = versions.current(ACTION, run.workspace)
-        self._purpose = Purpose(run.workspace, run.user, ACTION, version)
+        self._version = versions.current(ACTION, run.workspace)
+        self._purpose = Purpose(run.workspace, run.user, ACTION, self._version)
         self._pace = Pace(settings.AI_ANALYSIS_PARALLEL, settings.AI_ANALYSIS_PER_MINUTE)
         self._left = self._waiting()
         self._next = next(self._left, None)
+        self._verdicts: list[Verdict] = []
         self._trouble: Exception | None = None
         self._is_stopped = False
         self._until = time.monotonic() + _SLICE
@@ -113,30 +124,45 @@ class _Slice:
 
     def do(self) -> bool:
         """Ask, and write what comes; returns whether none is left. Raises what stands in the way of all."""
-        with Askers(settings.AI_ANALYSIS_PARALLEL, self._ask) as askers:
+        done: SimpleQueue[_Answered | _Written] = SimpleQueue()
+        with (
+            Threads(settings.AI_ANALYSIS_PARALLEL, self._ask, done, self._run.language) as asking_ones,
+            # one writes, as many at a time as have come meanwhile: whoever asks never waits for it
+            Threads(1, self._write, done, self._run.language) as writing_one,
+        ):
             while True:
-                self._hand_out(askers)
-                if not askers.in_flight and (self._is_stopped or self._next is None):
+                self._hand_out(asking_ones)
+                if self._verdicts and not writing_one.busy:
+                    writing_one.give(self._verdicts)
+                    self._verdicts = []
+                if not asking_ones.busy and not writing_one.busy and (self._is_stopped or self._next is None):
                     break
-                outcome = askers.next(self._patience(askers.in_flight))
-                if outcome is not None:
-                    self._take(outcome)
+                with suppress(Empty):
+                    came = done.get(timeout=self._patience(asking_ones.busy))
+                    if isinstance(came, _Answered):
+                        asking_ones.busy -= 1
+                        self._take(came)
+                    else:
+                        writing_one.busy -= 1
+                        if came.trouble is not None:
+                            self._stop(came.trouble)
                 self._look_around()
         if self._trouble is not None:
             raise self._trouble
         return self._next is None and not self._is_stopped
 
-    def _hand_out(self, askers: Askers[_Asked, _Outcome]) -> None:
-        while self._next is not None and not self._is_stopped and self._pace.wait(askers.in_flight) == 0:
-            row = self._next
-            askers.hand_out(
-                _Asked(row.row_id, row.lead, row.question, self._pace.begin(), is_alone=not askers.in_flight)
-            )
+    def _hand_out(self, asking_ones: Threads[_Asked, Any]) -> None:
+        while self._next is not None and not self._is_stopped and self._may_go_on(asking_ones.busy):
+            begun = self._pace.begin()
+            asking_ones.give(replace(self._next, begun=begun, is_alone=not asking_ones.busy))
             self._next = next(self._left, None)
+
+    def _may_go_on(self, in_flight: int) -> bool:
+        return self._pace.wait(in_flight) == 0 and len(self._verdicts) < _UNWRITTEN
 
     def _patience(self, in_flight: int) -> float:
         wait = self._pace.wait(in_flight) if self._next is not None and not self._is_stopped else None
-        return _LOOKS if wait is None else min(_LOOKS, wait)
+        return min(_LOOKS, wait) if wait else _LOOKS
 
     def _waiting(self) -> Iterator[_Asked]:
         """The leads that wait, read in chunks."""
@@ -145,33 +171,30 @@ class _Slice:
         while chunk := dict(rows.filter(pk__gt=last).values_list("pk", "lead_id")[:_CHUNK]):
             last = max(chunk)
             leads = tasks.read_many(list(chunk.values()), self._purpose.workspace)
-            open_ones = {
-                pk: leads[lead] for pk, lead in chunk.items() if lead in leads and leads[lead]["status"] not in CLOSED
-            }
+            present = {pk: leads[lead] for pk, lead in chunk.items() if lead in leads}
+            open_ones = {pk: lead for pk, lead in present.items() if lead["status"] not in CLOSED}
             if gone := sorted(chunk.keys() - open_ones.keys()):
-                writing.skip(self._run, gone)
+                writing.skip(self._run.pk, gone)
             for row_id, lead in open_ones.items():
-                assert self._purpose.version is not None
-                yield _Asked(row_id, lead, questions.question(self._purpose.version, tasks.about(ACTION, lead)))
+                yield _Asked(row_id, lead, questions.question(self._version, tasks.about(ACTION, lead)))
 
-    def _ask(self, asked: _Asked) -> _Outcome:
+    def _ask(self, asked: _Asked) -> _Answered:
         calls: list[int | None] = [None]
-        with translation.override(self._run.language):
-            try:
-                answer = asking.ask(asked.question, self._purpose, booked=lambda call: calls.append(call.pk))
-                answers.checked(answer, asked.question)
-                if not isinstance(answer.form, Analysis):
-                    raise AnswerUnusable(vendor=VENDOR, reason=_("it is of another form"))
-            except Exception as error:
-                attempts = error.details.get("attempts", 1) if isinstance(error, Refusal) else 1
-                return _Outcome(asked, calls[-1], error, attempts)
-            return _Outcome(asked, calls[-1], answer.form, answer.attempts)
+        try:
+            answer = asking.ask(asked.question, self._purpose, booked=lambda call: calls.append(call.pk))
+            answers.checked(answer, asked.question)
+            if not isinstance(answer.form, Analysis):
+                raise AnswerUnusable(vendor=VENDOR, reason=_("it is of another form"))
+        except Exception as error:
+            attempts = error.details.get("attempts", 1) if isinstance(error, Refusal) else 1
+            return _Answered(asked, calls[-1], error, attempts)
+        return _Answered(asked, calls[-1], answer.form, answer.attempts)
 
-    def _take(self, outcome: _Outcome) -> None:
-        asked, came, call = outcome.asked, outcome.came, outcome.call_id
-        self._pace.end(asked.begun, was_smooth=outcome.attempts == 1)
+    def _take(self, answered: _Answered) -> None:
+        asked, came = answered.asked, answered.came
+        self._pace.end(asked.begun, was_smooth=answered.attempts == 1)
         if isinstance(came, Analysis):
-            self._settle(writing.write, asked.row_id, Verdict(came, asked.lead), call)
+            self._verdicts.append(Verdict(asked.row_id, answered.call_id, came, asked.lead))
         elif isinstance(came, BudgetExceeded) and not asked.is_alone:
             # what the others hold back is more than they will take
             self._pace.one_by_one()
@@ -181,16 +204,22 @@ class _Slice:
                 self._stop(came)
             # one without an answer may have been paid for, and is not asked again
             if not is_everybodys or isinstance(came, Unanswered):
-                self._settle(writing.fail, asked.row_id, _sentence(came), call)
+                self._verdicts.append(Verdict(asked.row_id, answered.call_id, failure=_sentence(came)))
 
-    def _settle(self, settle: Callable[..., None], row_id: int, what: Any, call_id: int | None) -> None:
+    def _write(self, verdicts: list[Verdict]) -> _Written:
         try:
-            settle(row_id, what, call_id)
-            self.settled += 1
+            writing.settle(self._run.pk, verdicts)
+            self.settled += len(verdicts)
+            return _Written()
         except (OperationalError, InterfaceError) as error:
-            self._stop(error)
-        except Exception as error:  # whatever is the matter with this lead, it stops no other
-            writing.fail(row_id, _sentence(error), call_id)
+            return _Written(error)
+        except Exception as error:
+            if len(verdicts) > 1:  # whatever is the matter with one of them, it stops no other
+                troubles = [self._write([verdict]).trouble for verdict in verdicts]
+                return _Written(next(filter(None, troubles), None))
+            if verdicts[0].failure:
+                return _Written(error)
+            return self._write([Verdict(verdicts[0].row_id, verdicts[0].call_id, failure=_sentence(error))])
 
     def _put_back(self, asked: _Asked) -> None:
         if self._next is not None:

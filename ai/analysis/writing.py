@@ -11,14 +11,15 @@ the lead. Closed leads stay as they are, and the AI closes none. It sets a next 
 only on a day that stands in the lead's data; and takes back no need for action while a task is due.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F, Subquery, Value
-from django.db.models.functions import Coalesce
+import orjson
+from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from ai.actions.analysis import Analysis
@@ -41,114 +42,136 @@ Status = LeadAnalysis.Status
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the AI found of a lead, and the ``lead`` as it was told of it."""
+    """What came of a lead's row: what the AI ``found``, of the ``lead`` as it was told of it; or why it found nothing."""
 
-    found: Analysis
-    lead: Mapping[str, Any]
-
-
-@transaction.atomic
-def write(row_id: int, verdict: Verdict, call_id: int) -> None:
-    """Write down what was found, and into the lead what may be; only down where the run has ended meanwhile."""
-    row = _take(row_id)
-    if row is None:
-        return
-    lead = _lock(row)
-    if lead is None:
-        _settle(row, Status.SKIPPED, call_id, found=verdict.found.model_dump(mode="json"))
-        return
-    changes = _changes(lead, verdict) if row.run.status == AnalysisRun.Status.RUNNING else {}
-    if changes:
-        # as it is where it may not be changed: else it would follow from the rest
-        whole = {"needs_action": lead.needs_action, **changes}
-        by = Author("ai", row.run.user_id)
-        editing.update(lead.pk, whole, workspace=row.workspace_id, by=by, act=row.run.act)
-    row.written = sorted(changes)
-    row.kept = sorted(_otherwise(lead, verdict.found) - set(changes))
-    _settle(row, Status.DONE, call_id, found=verdict.found.model_dump(mode="json"), changed=bool(changes))
+    row_id: int
+    call_id: int | None
+    found: Analysis | None = None
+    lead: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = ""
 
 
 @transaction.atomic
-def fail(row_id: int, why: str, call_id: int | None) -> None:
-    """Write down that nothing could be found."""
-    row = _take(row_id)
-    if row is not None:
-        row.failure = why[:1_000]
-        _settle(row, Status.FAILED, call_id)
+def settle(run_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Write down what came of some of a run's rows, and into their leads what may be; only down where the run has ended meanwhile."""
+    # the run before the leads: whoever cancels it waits for these, and for none after them
+    run = AnalysisRun.objects.select_for_update(no_key=True).get(pk=run_id)
+    rows = {row.pk: row for row in _waiting(run, [verdict.row_id for verdict in verdicts])}
+    told = {rows[one.row_id].lead_id: one for one in verdicts if one.row_id in rows and one.found}
+    leads = _lock(run, list(told))
+    changes = _changes(leads, told) if run.status == AnalysisRun.Status.RUNNING else {}
+    by = Author("ai", run.user_id)
+    editing.update_each(changes, workspace=run.workspace_id, by=by, act=run.act)
+    for verdict in verdicts:
+        if row := rows.get(verdict.row_id):
+            _note(row, verdict, leads.get(row.lead_id), changes.get(row.lead_id, {}))
+    _save(rows.values())
+    _count(run, rows.values())
 
 
 @transaction.atomic
-def skip(run: AnalysisRun, row_ids: list[int]) -> None:
+def skip(run_id: int, row_ids: list[int]) -> None:
     """Leave out leads that are gone or closed by now."""
-    waiting = LeadAnalysis.objects.filter(run=run, pk__in=row_ids, status=Status.WAITING)
-    AnalysisRun.objects.select_for_update(no_key=True).get(pk=run.pk)
-    skipped = waiting.update(status=Status.SKIPPED, finished_at=timezone.now())
-    AnalysisRun.objects.filter(pk=run.pk).update(skipped_count=F("skipped_count") + skipped)
+    run = AnalysisRun.objects.select_for_update(no_key=True).get(pk=run_id)
+    skipped = _waiting(run, row_ids).update(status=Status.SKIPPED, finished_at=timezone.now())
+    AnalysisRun.objects.filter(pk=run_id).update(skipped_count=F("skipped_count") + skipped)
 
 
-def _take(row_id: int) -> LeadAnalysis | None:
-    """The row, held along with its run; None where it has been settled, or is gone.
-
-    The run before the lead: whoever cancels it waits for this lead, and for none after it.
-    """
-    rows = LeadAnalysis.objects.select_for_update(of=("self", "run"), no_key=True).select_related("run")
-    found: LeadAnalysis | None = rows.filter(pk=row_id, status=Status.WAITING).first()
+def _waiting(run: AnalysisRun, row_ids: list[int]) -> QuerySet[LeadAnalysis]:
+    found: QuerySet[LeadAnalysis] = LeadAnalysis.objects.filter(run=run, pk__in=row_ids, status=Status.WAITING)
     return found
 
 
-def _lock(row: LeadAnalysis) -> Lead | None:
-    own = Lead.objects.for_workspace(row.workspace_id).select_for_update()
-    found: Lead | None = own.filter(pk=row.lead_id).first()
-    return found
+def _lock(run: AnalysisRun, lead_ids: list[int]) -> dict[int, Lead]:
+    own = Lead.objects.for_workspace(run.workspace_id).filter(pk__in=lead_ids)
+    return {lead.pk: lead for lead in own.order_by("pk").select_for_update()}
 
 
-_COUNTED = {Status.DONE: "analyzed_count", Status.SKIPPED: "skipped_count", Status.FAILED: "failed_count"}
+def _note(row: LeadAnalysis, verdict: Verdict, lead: Lead | None, changes: Mapping[str, Any]) -> None:
+    row.call_id, row.failure = verdict.call_id, verdict.failure[:1_000]
+    if verdict.found is None:
+        row.status = Status.FAILED
+        return
+    row.status = Status.SKIPPED if lead is None else Status.DONE
+    row.found = verdict.found.model_dump(mode="json")
+    if lead is not None:
+        row.written = sorted(_differing(lead, changes))
+        row.kept = sorted(_differing(lead, _thought(verdict.found)) - set(row.written))
 
 
-def _settle(
-    row: LeadAnalysis,
-    status: LeadAnalysis.Status,
-    call_id: int | None,
-    *,
-    found: dict[str, Any] | None = None,
-    changed: bool = False,
-) -> None:
-    row.status, row.found, row.call_id, row.finished_at = status, found, call_id, timezone.now()
-    row.save(update_fields=["status", "found", "written", "kept", "failure", "call", "finished_at"])
-    counted = _COUNTED[status]
-    cost = Coalesce(Subquery(AICall.objects.filter(pk__in=[call_id]).values("cost")), Value(0))
-    AnalysisRun.objects.filter(pk=row.run_id).update(
-        **{counted: F(counted) + 1}, changed_count=F("changed_count") + int(changed), cost=F("cost") + cost
+_SAVE = """
+    UPDATE ai_leadanalysis AS a SET status = t.status, found = t.found, written = t.written, kept = t.kept, failure = t.failure,
+        call_id = t.call_id, finished_at = now()
+    FROM jsonb_to_recordset(%s::jsonb)
+        AS t (id bigint, status text, found jsonb, written jsonb, kept jsonb, failure text, call_id bigint)
+    WHERE t.id = a.id
+"""
+
+
+def _save(rows: Collection[LeadAnalysis]) -> None:
+    noted = ("id", "status", "found", "written", "kept", "failure", "call_id")
+    told = orjson.dumps([{name: getattr(row, name) for name in noted} for row in rows]).decode()
+    with connection.cursor() as cursor:
+        cursor.execute(_SAVE, [told])
+
+
+def _count(run: AnalysisRun, rows: Collection[LeadAnalysis]) -> None:
+    calls = AICall.objects.filter(pk__in=[row.call_id for row in rows if row.call_id])
+    statuses = Counter(row.status for row in rows)
+    AnalysisRun.objects.filter(pk=run.pk).update(
+        analyzed_count=F("analyzed_count") + statuses[Status.DONE],
+        skipped_count=F("skipped_count") + statuses[Status.SKIPPED],
+        failed_count=F("failed_count") + statuses[Status.FAILED],
+        changed_count=F("changed_count") + sum(bool(row.written) for row in rows),
+        cost=F("cost") + (calls.aggregate(cost=Sum("cost"))["cost"] or 0),
     )
 
 
 # What may be written --------------------------------------------------------------------------------------------------------
 
 
-def _changes(lead: Lead, verdict: Verdict) -> dict[str, Any]:
-    """Of what was found, what differs from the lead, is sound, and may be written."""
-    if lead.status in CLOSED:
-        return {}
-    origins = history.provenance(Lead.objects.filter(pk=lead.pk))[lead.pk]
-    wanted = _sound(lead, verdict)
-    return {name: value for name, value in wanted.items() if value != getattr(lead, name) and _may(name, lead, origins)}
+def _changes(leads: Mapping[int, Lead], verdicts: Mapping[int, Verdict]) -> dict[int, dict[str, Any]]:
+    """Of what was found, what is sound and may be written: for each lead that changes by it, by its id."""
+    open_ones = [lead for lead in leads.values() if lead.status not in CLOSED]
+    origins = history.provenance(Lead.objects.filter(pk__in=[lead.pk for lead in open_ones]))
+    due = _with_due_tasks(open_ones)
+    wanted = {}
+    for lead in open_ones:
+        sound = _sound(verdicts[lead.pk], is_due=lead.pk in due)
+        free = {name: sound[name] for name in _differing(lead, sound) if _may(name, lead, origins[lead.pk])}
+        if free:
+            # as it is where it may not be changed: else it would follow from the rest
+            wanted[lead.pk] = {"needs_action": lead.needs_action, **free}
+    return wanted
 
 
-def _sound(lead: Lead, verdict: Verdict) -> dict[str, Any]:
-    found, now = verdict.found, timezone.now()
-    sound: dict[str, Any] = {
-        "score": found.score,
-        "next_action_description": _cut(found.next_action_description),
+def _differing(lead: Lead, values: Mapping[str, Any]) -> set[str]:
+    return {name for name, value in values.items() if value != getattr(lead, name)}
+
+
+def _with_due_tasks(leads: list[Lead]) -> set[int]:
+    due = Activity.objects.open().filter(lead__in=[lead.pk for lead in leads], due_at__lte=timezone.now())
+    return set(due.values_list("lead", flat=True))
+
+
+def _thought(found: Analysis) -> dict[str, Any]:
+    """What the AI thinks, whether sound or not; that it found no contact says nothing."""
+    thought = {name: getattr(found, name) for name in (*_EMPTY, "needs_action")}
+    thought["next_action_description"] = _cut(found.next_action_description)
+    return {name: value for name, value in thought.items() if (name, value) != ("last_contact", None)}
+
+
+def _sound(verdict: Verdict, *, is_due: bool) -> dict[str, Any]:
+    assert verdict.found is not None
+    found, now = _thought(verdict.found), timezone.now()
+    action, contact = found["next_action_at"], found.get("last_contact")
+    unsound = {
+        "status": found["status"] in CLOSED,
+        "next_action_at": action is not None and not now < action <= now + _FURTHEST,
+        "last_contact": contact is not None and not _is_told(contact, now, verdict.lead),
+        "needs_action": is_due and not found["needs_action"],
     }
-    if found.status not in CLOSED:
-        sound["status"] = found.status
-    if found.next_action_at is None or now < found.next_action_at <= now + _FURTHEST:
-        sound["next_action_at"] = found.next_action_at
-    if found.last_contact and _is_told(found.last_contact, now, verdict.lead):
-        sound["last_contact"] = found.last_contact
-    if found.needs_action or not Activity.objects.open().filter(lead=lead.pk, due_at__lte=now).exists():
-        sound["needs_action"] = found.needs_action
-    return sound
+    return {name: value for name, value in found.items() if not unsound.get(name)}
 
 
 def _is_told(contact: datetime, now: datetime, lead: Mapping[str, Any]) -> bool:
@@ -179,12 +202,3 @@ def _is_the_rules(lead: Lead, origin: Origin) -> bool:
     if origin.at == lead.created_at or origin.source == "import":
         return origin.source == "ai" or lead.needs_action or not urgency.is_needed(lead)
     return origin.source in ("ai", "system")
-
-
-def _otherwise(lead: Lead, found: Analysis) -> set[str]:
-    """The fields of which the AI thinks otherwise than the lead has them."""
-    thought = {name: getattr(found, name) for name in (*_EMPTY, "needs_action")}
-    thought["next_action_description"] = _cut(found.next_action_description)
-    if found.last_contact is None:  # that it found none says nothing
-        del thought["last_contact"]
-    return {name for name, value in thought.items() if value != getattr(lead, name)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from script.benchmarks import (
+    analysis,
     changes,
     downloads,
     exports,
@@ -44,6 +45,7 @@ _LAST: dict[str, Callable[[], list[Row]]] = {
     "import-large": imports.measure_large,
     "merge": merging.measure,
     "duplicates": merging.measure_duplicates,
+    "analysis": analysis.measure,
 }
 _JOBS = [*_FIRST, *_SERVED, *_LAST]
 

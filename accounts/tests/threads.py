@@ -22,3 +22,11 @@ def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(run, acts))
+
+
+def in_a_thread(act: Callable[[], Any]) -> Any:
+    """What an act returns that a pool's thread does; its connection is closed."""
+    try:
+        return act()
+    finally:
+        connection.close()

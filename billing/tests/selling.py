@@ -1,5 +1,6 @@
 """What it takes to have a paying customer, at the stand-in for Stripe."""
 
+from billing import entitlements
 from billing.models import BillingAccount, Interval, Plan, Price
 from billing.stripe_gateway.client import client
 
@@ -48,3 +49,8 @@ def buy_pack(stripe_server, account, leads="100", pack="leads-100", payment="ok"
 
 def plan(code):
     return Plan.objects.get(code=code)
+
+
+def code_of(account):
+    """Of the plan that the account's workspace has."""
+    return entitlements.plan_of(account.workspace).code

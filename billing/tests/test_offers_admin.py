@@ -8,7 +8,6 @@ from django.utils import timezone
 from accounts.tests.factories import make_workspace
 from billing import entitlements
 from billing.models import Interval, Plan, Price, Subscription
-from billing.signals import plan_changed
 from billing.tests.watching import asking_within_transactions
 from zevix.tests.forms import filled
 
@@ -25,19 +24,6 @@ def browser(operator, in_admin):
 @pytest.fixture
 def starter():
     return Plan.objects.get(code="starter")
-
-
-@pytest.fixture
-def told():
-    """The workspaces of which it was told that their plan is another."""
-    heard = []
-
-    def hear(workspace_id, **_more):
-        heard.append(workspace_id)
-
-    plan_changed.connect(hear)
-    yield heard
-    plan_changed.disconnect(hear)
 
 
 def page_of(row, view="change"):

@@ -5,22 +5,12 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from accounts.tests.factories import make_workspace
-from billing import entitlements
 from billing.converging import reconciling, syncing
 from billing.models import BillingAccount, Subscription, TopUp
-from billing.tests.selling import buy_pack, make_account, plan, price_in_stripe, sell, subscribe
+from billing.tests.selling import buy_pack, code_of, make_account, plan, price_in_stripe, sell, subscribe
 from zevix.errors import Unreachable
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account(stripe_server):
-    return make_account(make_workspace())
-
-
-def code_of(account):
-    return entitlements.plan_of(account.workspace).code
 
 
 def reconcile(capsys, *arguments):

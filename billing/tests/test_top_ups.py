@@ -6,21 +6,16 @@ from functools import partial
 import pytest
 from django.db import connection
 
-from accounts.tests.factories import make_workspace
+from accounts.tests.threads import in_a_thread
 from billing import top_ups
 from billing.errors import NotOurPack
 from billing.models import BillingAccount, TopUp, TopUpPack
 from billing.signals import topped_up
 from billing.stripe_gateway.client import client
-from billing.tests.selling import begin_checkout, buy_pack, make_account, price_in_stripe, sell
+from billing.tests.selling import begin_checkout, buy_pack, price_in_stripe, sell
 from zevix.errors import Rejected
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account(stripe_server):
-    return make_account(make_workspace())
 
 
 @pytest.fixture
@@ -52,13 +47,6 @@ def test_it_is_credited_once_however_often_it_is_told(stripe_server, account, cr
     made = {top_ups.fulfil(session).pk for _ in range(3)}
 
     assert len(made) == len(credited) == TopUp.objects.count() == 1
-
-
-def in_a_thread(act):
-    try:
-        return act()
-    finally:
-        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)

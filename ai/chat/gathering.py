@@ -12,8 +12,8 @@ from ai.chat.claims import Turn
 from ai.chat.questions import Talk
 from ai.chat.runs import Run
 from ai.errors import BudgetExceeded
-from ai.knowledge import searching
-from ai.models import AICall, ChatMessage
+from ai.knowledge import contexts, searching
+from ai.models import AICall, ChatMessage, ChatSession
 from ai.openai_gateway import Question
 from ai.prompts import versions
 from zevix.errors import NotFound
@@ -53,8 +53,7 @@ def _known(turn: Turn) -> dict[str, Any]:
     session = turn.session
     data: dict[str, Any] = {"summary": session.summary, "visitor": session.visitor}
     if turn.caller.member and session.lead_id:
-        known = _context(session.lead_id, turn)
-        data |= {"lead": known.get("lead"), "earlier_chats": known.get("chats")}
+        data |= _context(session.lead_id, turn)
     elif turn.caller.identity:
         data |= _of_themselves(turn)
     return {name: value for name, value in data.items() if value}
@@ -68,16 +67,22 @@ def _of_themselves(turn: Turn) -> dict[str, Any]:
     lead_id = visitors.lead_of(identity, turn.session.workspace)
     known = _context(lead_id, turn) if lead_id else {}
     lead = {name: value for name, value in known.get("lead", {}).items() if name in _THEIR_OWN}
-    return {"lead": {name: value for name, value in signed.items() if value} | lead}
+    theirs = ChatSession.objects.for_workspace(turn.session.workspace).filter(lead=lead_id, user=None)
+    own = set(theirs.filter(visitor_id=identity.id).values_list("last_at", flat=True))
+    return {
+        "lead": {name: value for name, value in signed.items() if value} | lead,
+        "earlier_chats": [chat for chat in known.get("earlier_chats", []) if chat["last_at"] in own],
+    }
 
 
 def _context(lead_id: int, turn: Turn) -> dict[str, Any]:
-    from ai.knowledge import contexts
-
+    """``lead`` and ``earlier_chats``; nothing of a lead that was deleted since."""
     try:
-        return contexts.retrieve_customer_context(lead_id, workspace=turn.session.workspace)
-    except NotFound:  # deleted since
+        known = contexts.retrieve_customer_context(lead_id, workspace=turn.session.workspace)
+    except NotFound:
         return {}
+    earlier = [chat for chat in known["chats"] if chat["last_at"] != turn.session.last_at]
+    return {"lead": known["lead"], "earlier_chats": earlier}
 
 
 def _passages(turn: Turn, run: Run) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def queue_rest() -> None:
         return
     for workspace_id in _lacking().order_by("workspace_id").values_list("workspace_id", flat=True).distinct():
         name = f"knowledge:{workspace_id}"
-        with suppress(AlreadyEnqueued):
+        with suppress(AlreadyEnqueued), transaction.atomic():
             embed_rest.configure(lock=name, queueing_lock=name).defer(workspace_id=workspace_id)
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from ai.knowledge.apart import pdfs, web_pages
 from ai.knowledge.apart.refusing import CannotRead, Part
 
-_SECONDS, _BYTES = 60, 2 * 1024**3  # of the processor, of memory
+_BYTES = 2 * 1024**3  # of memory
 _CHARACTERS = 30_000_000
 
 _READERS: dict[str, Callable[[bytes], Iterator[Part]]] = {"pdf": pdfs.read, "html": web_pages.read}
 
 
-def main(kind: str) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+def main(kind: str, seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     data = sys.stdin.buffer.read()
     try:
@@ -42,4 +42,4 @@ def _whole(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

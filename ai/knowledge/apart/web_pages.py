@@ -50,11 +50,11 @@ class _Page(HTMLParser):
         self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._unseen == "p" and (tag in _BLOCKS or tag in _HEADINGS):
+            self._unseen = ""  # a paragraph ends where the next block begins
         if self._unseen:
-            # a paragraph ends where the next begins
-            self._depth += (tag == self._unseen) and (tag != "p")
-            return
-        if tag not in _EMPTY and (tag in _UNSEEN or _is_hidden(dict(attrs))):
+            self._depth += tag == self._unseen
+        elif tag not in _EMPTY and (tag in _UNSEEN or _is_hidden(dict(attrs))):
             self._unseen, self._depth = tag, 1
         elif tag in _HEADINGS:
             self.end_section()

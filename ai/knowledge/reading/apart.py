@@ -13,7 +13,7 @@ from ai.knowledge.sections import Section
 from ai.knowledge.texts import plain
 from leads.errors import UnreadableFile
 
-_PATIENCE = 180  # seconds; the process itself has a limit of its own, in the processor's
+_SECONDS, _PATIENCE = 60, 180  # of the processor's time, of anybody's
 
 
 def sections(kind: str, data: bytes) -> Iterator[Section]:
@@ -23,7 +23,7 @@ def sections(kind: str, data: bytes) -> Iterator[Section]:
 
 
 def _answer(kind: str, data: bytes) -> dict[str, Any]:
-    command = [sys.executable, "-m", "ai.knowledge.apart", kind]
+    command = [sys.executable, "-m", "ai.knowledge.apart", kind, str(_SECONDS)]
     try:
         done = subprocess.run(
             command, cwd=settings.BASE_DIR, input=data, capture_output=True, timeout=_PATIENCE, check=False

@@ -8,7 +8,19 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Invitation, Membership, RefreshToken
-from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptRelease, PromptVersion, Proposal
+from ai.models import (
+    AICall,
+    AIMonth,
+    AnalysisRun,
+    ChatMessage,
+    ChatSession,
+    LeadAnalysis,
+    Prompt,
+    PromptCase,
+    PromptRelease,
+    PromptVersion,
+    Proposal,
+)
 from billing.models import BillingAccount, Plan, Subscription, TopUp
 from leads.exports import quoting
 from leads.models import (
@@ -77,6 +89,10 @@ TENANTS_TABLES = [
     AICall,
     AIMonth,
     Proposal,
+    ChatSession,
+    ChatMessage,
+    AnalysisRun,
+    LeadAnalysis,
 ]
 # those that have no workspace of their own
 OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
@@ -135,6 +151,12 @@ def strangers_things(stranger, client_of):
     theirs.post("/api/v1/prompts/chat/versions/1/publish", {})
     theirs.post("/api/v1/prompts/chat/cases", {"name": told, "variables": {}, "checks": []})
     AICall.objects.create(**entry, action=f"{SECRET}@x.example", model=SECRET, cost=1, outcome="completed")
+    # by the lead's number, which stands in every path that names no other
+    run = AnalysisRun.objects.create(pk=lead.pk, workspace=stranger.workspace, failure=f"{SECRET}@x.example")
+    LeadAnalysis.objects.create(workspace=stranger.workspace, run=run, lead=lead, failure=f"{SECRET}@x.example")
+    chat = ChatSession.objects.create(workspace=stranger.workspace, user=stranger.user, lead=lead, last_seq=1)
+    words = {"seq": 1, "role": "user", "text": f"{SECRET}@x.example"}
+    ChatMessage.objects.create(workspace=stranger.workspace, session=chat, **words)
     Proposal.objects.create(
         workspace=stranger.workspace,
         kind="create_lead",
@@ -163,6 +185,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "bulk_id": BulkChange.objects.get().pk,
         "export_id": Export.objects.get().pk,
         "suppression_id": Suppression.objects.get().pk,
+        "session_id": ChatSession.objects.get().pk,
         "case_id": PromptCase.objects.get().pk,
         "proposal_id": Proposal.objects.get().pk,
     }
@@ -191,6 +214,9 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         ask({"action": "summarize", "data": {"lead_id": strangers_things.pk}}),
         ask({"key": "chat"}),
+        ask({"message": "Hello", "session_id": str(ids["session_id"])}),
+        ask({"message": "Hello", "lead_id": strangers_things.pk}),
+        ask({"message": "Hello", "workspace": stranger.workspace.public_key}),
         *(
             ask(query=f"?{name}={value}")
             for name, value in [

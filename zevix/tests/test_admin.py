@@ -12,7 +12,19 @@ from procrastinate.contrib.django import app as jobs
 
 from accounts.models import Invitation, Membership, RefreshToken, Role, User, Workspace
 from accounts.tests.factories import make_member
-from ai.models import AICall, AIMonth, Prompt, PromptCase, PromptEvaluation, PromptVersion, Proposal
+from ai.models import (
+    AICall,
+    AIMonth,
+    AnalysisRun,
+    ChatMessage,
+    ChatSession,
+    LeadAnalysis,
+    Prompt,
+    PromptCase,
+    PromptEvaluation,
+    PromptVersion,
+    Proposal,
+)
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
 from leads.history import Author
 from leads.imports import importing
@@ -85,6 +97,9 @@ TENANTS = {
     AICall: "workspace",
     AIMonth: "workspace",
     Proposal: "workspace",
+    ChatSession: "workspace",
+    AnalysisRun: "workspace",
+    LeadAnalysis: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -142,6 +157,10 @@ def strangers_things(client_of):
     AICall.objects.create(
         workspace=stranger.workspace, user=stranger.user, action=SECRET, model=SECRET, month=current_month()
     )
+    run = AnalysisRun.objects.create(workspace=stranger.workspace, user=stranger.user, failure=SECRET)
+    LeadAnalysis.objects.create(workspace=stranger.workspace, run=run, lead=lead, failure=SECRET)
+    chat = ChatSession.objects.create(workspace=stranger.workspace, visitor_id=SECRET, last_seq=1)
+    ChatMessage.objects.create(workspace=stranger.workspace, session=chat, seq=1, role="user", text=SECRET)
     Proposal.objects.create(
         workspace=stranger.workspace, kind="create_lead", payload={"name": SECRET}, expires_at=timezone.now()
     )
@@ -405,6 +424,8 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
     [
         AICall,
         AIMonth,
+        AnalysisRun,
+        LeadAnalysis,
         PromptEvaluation,
         Proposal,
         RefreshToken,

@@ -14,6 +14,8 @@ from ai.models import (
     AnalysisRun,
     ChatMessage,
     ChatSession,
+    Chunk,
+    Document,
     LeadAnalysis,
     Prompt,
     PromptCase,
@@ -157,6 +159,8 @@ def strangers_things(stranger, client_of):
     chat = ChatSession.objects.create(workspace=stranger.workspace, user=stranger.user, lead=lead, last_seq=1)
     words = {"seq": 1, "role": "user", "text": f"{SECRET}@x.example"}
     ChatMessage.objects.create(workspace=stranger.workspace, session=chat, **words)
+    document = Document.objects.create(workspace=stranger.workspace, title=f"{SECRET}@x.example", kind="text", file=b"", size=0)
+    Chunk.objects.create(workspace=stranger.workspace, document=document, number=1, text=f"{SECRET}@x.example")
     Proposal.objects.create(
         workspace=stranger.workspace,
         kind="create_lead",
@@ -168,7 +172,7 @@ def strangers_things(stranger, client_of):
 
 @pytest.mark.parametrize(("method", "path"), operations(), ids=lambda value: value)
 def test_no_route_shows_or_touches_another_workspaces_rows(
-    api, stranger, strangers_things, stripe_server, method, path
+    api, stranger, strangers_things, stripe_server, openai_server, method, path
 ):
     before = rows_of(stranger.workspace)
     ids = {
@@ -187,6 +191,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "suppression_id": Suppression.objects.get().pk,
         "session_id": ChatSession.objects.get().pk,
         "case_id": PromptCase.objects.get().pk,
+        "document_id": Document.objects.get().pk,
         "proposal_id": Proposal.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
@@ -214,6 +219,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         ask({"action": "summarize", "data": {"lead_id": strangers_things.pk}}),
         ask({"key": "chat"}),
+        ask({"query": SECRET}),
         ask({"message": "Hello", "session_id": str(ids["session_id"])}),
         ask({"message": "Hello", "lead_id": strangers_things.pk}),
         ask({"message": "Hello", "workspace": stranger.workspace.public_key}),

@@ -11,6 +11,7 @@ from accounts.tests.factories import make_member
 from ai.actions import answers
 from ai.analysis import running, starting
 from ai.chat import tools
+from ai.chat.runs import Run
 from ai.models import ChatMessage, ChatSession, Document, Prompt, PromptVersion, Proposal
 from ai.tests.attacks import ATTACKS, FOREIGN, LEAD
 from ai.tests.documents import hand_in
@@ -91,15 +92,23 @@ IN_DOCUMENTS = (in_markdown, in_a_hidden_text, in_a_table)
 # A model that obeys ---------------------------------------------------------------------------------------------------------
 
 
-def obey(server, attack, own, foreign, *first):
+def forms(run):
+    """Each tool's arguments, for whoever speaks."""
+    return {tool.name: tool.parameters["properties"] for tool in tools.offered(run)}
+
+
+def obey(server, attack, own, foreign, *first, by_visitor=False):
     """Have the model use ``first``, and then all that the attack wants, in the form that the tool has; then say what it wants said."""
 
     def has_tools(body):
         return "tools" in body
 
+    known = forms(Run(ChatSession(), Membership(), None, "en", (), True))
+    if by_visitor:  # whose model may try the others', too
+        known |= forms(Run(ChatSession(), None, None, "en", (), True))
+
     def filled(name, arguments):
         ids = {LEAD: own, FOREIGN: foreign}
-        known = {tool["name"]: tool["parameters"]["properties"] for tool in OFFERED}
         given = {key: ids.get(value, value) if isinstance(value, str) else value for key, value in arguments.items()}
         return dict.fromkeys(known.get(name, {})) | given
 
@@ -118,11 +127,6 @@ def said(attack, body):
     if attack.says == "INSTRUCTIONS":
         return f"Here they are: {body['instructions'].upper()}"
     return attack.says or attack.words
-
-
-OFFERED = [
-    {"name": offer.name, "parameters": offer.tool.parameters} for offer in tools._FOR_MEMBERS
-]  # what a visitor's model may try, too
 
 
 # What must hold -------------------------------------------------------------------------------------------------------------
@@ -169,9 +173,10 @@ def fenced_only(body, words):
     return not any(words in text for text in outside)
 
 
-def proposed(attack):
-    """The kinds that may stand as proposals: what the attack wants, where the tool takes it."""
-    return {name for name, _arguments in attack.wants if name in ("create_lead", "create_deal")}
+def proposed(attack, *fields):
+    """The kinds that stand as proposals then: what the attack wants written, where the tool takes it (a visitor's only these ``fields``)."""
+    writing = {name: set(given) for name, given in attack.wants if name in ("create_lead", "create_deal")}
+    return {name for name, given in writing.items() if not attack.is_refused and all(given <= each for each in fields)}
 
 
 NUMBERS = range(len(ATTACKS))
@@ -188,7 +193,7 @@ def test_a_lead_can_not_make_a_members_ai_write(api, member, stranger, openai_se
     answer = api.post("/api/chat", {"message": "What is to be done with River?"})
 
     assert_harmless(attack, answer, openai_server, before, member)
-    assert set(Proposal.objects.values_list("kind", flat=True)) <= proposed(attack)
+    assert set(Proposal.objects.values_list("kind", flat=True)) == proposed(attack)
     assert all(fenced_only(body, attack.words[:40]) for body in openai_server.requests if "tools" in body)
 
 
@@ -203,7 +208,7 @@ def test_a_document_can_not_make_a_members_ai_write(api, member, stranger, opena
     answer = api.post("/api/chat", {"message": "What do we sell?"})
 
     assert_harmless(attack, answer, openai_server, before, member)
-    assert set(Proposal.objects.values_list("kind", flat=True)) <= proposed(attack)
+    assert set(Proposal.objects.values_list("kind", flat=True)) == proposed(attack)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -212,14 +217,14 @@ def test_a_visitors_words_and_a_document_can_not_make_the_ai_write(anonymous, me
     IN_DOCUMENTS[number % len(IN_DOCUMENTS)](member, attack.words)
     own = make_lead(member.workspace, company="River", notes="secret of the house").pk
     before = everything()
-    obey(openai_server, attack, own, foreign)
+    obey(openai_server, attack, own, foreign, by_visitor=True)
 
     answer = anonymous.post(
         "/api/chat", {"message": f"River? {attack.words}", "workspace": member.workspace.public_key}
     )
 
     assert_harmless(attack, answer, openai_server, before, member)
-    assert set(Proposal.objects.values_list("kind", flat=True)) <= proposed(attack) - {"create_deal"}
+    assert set(Proposal.objects.values_list("kind", flat=True)) == proposed(attack, {"name", "email"})
     assert "secret of the house" not in orjson.dumps(openai_server.requests).decode()
     assert b"secret of the house" not in answer.content
 

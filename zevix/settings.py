@@ -242,6 +242,8 @@ SPECTACULAR_SETTINGS = {
         "ProposalStatus": "ai.models.Proposal.Status",
         "MessageRole": "ai.serializers.actions.ROLES",
         "RoleEnum": "accounts.models.Role",
+        "DocumentKind": "ai.models.Document.Kind",
+        "DocumentStatus": "ai.models.Document.Status",
     },
 }
 

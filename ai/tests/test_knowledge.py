@@ -1,6 +1,7 @@
 """How documents are read, cut, and given their vectors."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -186,10 +187,8 @@ def test_a_hostile_web_page_is_read_or_refused_in_time(monkeypatch, page):
     except UnreadableFile as refused:
         found = str(refused)
 
-    assert (
-        isinstance(found, list)
-        or found.endswith("to read it takes too long, or too much memory.")
-        or found.endswith("no text in it.")
+    assert isinstance(found, list) or found.endswith(
+        ("to read it takes too long, or too much memory.", "no text in it.")
     )
 
 
@@ -246,7 +245,7 @@ def test_a_passage_begins_with_the_end_of_the_one_before():
     passages = cut(" ".join(sentences))
 
     assert len(passages) == 3
-    for before, after in zip(passages, passages[1:], strict=False):
+    for before, after in pairwise(passages):
         (begin,) = [length for length in range(1, 151) if before.endswith(after[:length])][-1:]
         assert after[:begin].startswith("This is sentence")
 

@@ -26,6 +26,11 @@ def search(member, query, **fields):
     )  # fmt: skip
 
 
+def embedded(vector):
+    """The answer of an AI that has one vector for everything."""
+    return f'{{"data": [{{"index": 0, "embedding": [{",".join(vector)}]}}], "usage": {{"prompt_tokens": 3}}}}'
+
+
 def texts(passages):
     return [passage.text for passage in passages]
 
@@ -90,8 +95,7 @@ def test_without_a_word_in_common_the_meaning_finds(member, openai_server):
     hand_in(member, "Something else entirely.", title="far")
     Chunk.objects.filter(document=near).update(embedding=[1.0] + [0.0] * 1_535)
     openai_server.garbage(
-        '{"data": [{"index": 0, "embedding": [%s]}], "usage": {"prompt_tokens": 3}}'
-        % ",".join(["1", "0.1", *["0"] * 1_534]),
+        embedded(["1", "0.1", *["0"] * 1_534]),
         kind="application/json",
     )
 
@@ -163,9 +167,7 @@ def test_without_a_vector_the_words_alone_find(member, openai_server, settings, 
 
 @pytest.mark.parametrize("place", [1e300, 1e-300, 0.0, 70_000.0])
 def test_odd_vectors_are_no_error(member, openai_server, place):
-    many = ",".join([str(place)] * 1_536)
-    answer = '{"data": [{"index": 0, "embedding": [%s]}], "usage": {"prompt_tokens": 3}}' % many
-    openai_server.garbage(answer, kind="application/json", times=2)
+    openai_server.garbage(embedded([str(place)] * 1_536), kind="application/json", times=2)
 
     document = hand_in(member, "Linen costs 20.")
 

@@ -19,14 +19,15 @@ from script.benchmarks import (
     merging,
     pages,
     quotes,
+    retrieval,
     starts,
     webhooks,
 )
 from script.benchmarks.report import Row, as_json, table
 from script.benchmarks.server import Server
 
-# in this order: the start has a PostgreSQL of its own, the others share one that runs until the end
-_FIRST: dict[str, Callable[[], list[Row]]] = {"start": starts.measure}
+# in this order: the first have a PostgreSQL of their own, the others share one that runs until the end
+_FIRST: dict[str, Callable[[], list[Row]]] = {"start": starts.measure, "retrieval": retrieval.measure}
 _SERVED: dict[str, Callable[[Server], list[Row]]] = {
     "page": pages.measure,
     "filter": lists.measure_filters,

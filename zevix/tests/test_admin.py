@@ -18,6 +18,8 @@ from ai.models import (
     AnalysisRun,
     ChatMessage,
     ChatSession,
+    Chunk,
+    Document,
     LeadAnalysis,
     Prompt,
     PromptCase,
@@ -100,6 +102,8 @@ TENANTS = {
     ChatSession: "workspace",
     AnalysisRun: "workspace",
     LeadAnalysis: "workspace",
+    Document: "workspace",
+    Chunk: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -161,6 +165,10 @@ def strangers_things(client_of):
     LeadAnalysis.objects.create(workspace=stranger.workspace, run=run, lead=lead, failure=SECRET)
     chat = ChatSession.objects.create(workspace=stranger.workspace, visitor_id=SECRET, last_seq=1)
     ChatMessage.objects.create(workspace=stranger.workspace, session=chat, seq=1, role="user", text=SECRET)
+    document = Document.objects.create(
+        workspace=stranger.workspace, title=SECRET, category=SECRET, kind="text", file=b"", size=0
+    )
+    Chunk.objects.create(workspace=stranger.workspace, document=document, number=1, category=SECRET, text=SECRET)
     Proposal.objects.create(
         workspace=stranger.workspace, kind="create_lead", payload={"name": SECRET}, expires_at=timezone.now()
     )
@@ -307,6 +315,7 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
         "publish",
         "roll_back",
         "evaluate",
+        "cut_anew",
     ]
 
     for action in actions:
@@ -424,6 +433,7 @@ def test_the_operator_sees_everything(model, operator, strangers_things, in_admi
     [
         AICall,
         AIMonth,
+        Chunk,
         AnalysisRun,
         LeadAnalysis,
         PromptEvaluation,

@@ -9,7 +9,14 @@ from statistics import median
 from typing import Any
 
 ROUNDS = 5
-_UNITS = {"/s": "{:,.0f} /s", "s": "{:,.2f} s", "ms": "{:,.1f} ms", "MiB": "{:,.0f} MiB", "calls": "{:,.0f}", "%": "{:,.1f} %"}
+_UNITS = {
+    "/s": "{:,.0f} /s",
+    "s": "{:,.2f} s",
+    "ms": "{:,.1f} ms",
+    "MiB": "{:,.0f} MiB",
+    "calls": "{:,.0f}",
+    "%": "{:,.1f} %",
+}
 
 
 @dataclass(frozen=True)

@@ -326,7 +326,7 @@ def test_a_turn_proposes_three_things_and_a_chat_ten(member):
         told.append(use(run, "create_lead", name=f"Ada {number}"))
 
     assert ["proposal_id" in one for one in told] == [True] * 3 + [False] + [True] * 7 + [False] * 9
-    assert told[3]["error"].startswith("At most 3 proposals")
+    assert told[3]["error"] == "At most 3 things are proposed in one turn."
     assert told[-1]["error"].startswith("At most 10 proposals")
     assert Proposal.objects.count() == 10
 

@@ -24,7 +24,7 @@ def write(kind: str, payload: Mapping[str, Any], run: Run, *, reason: str | None
 
 def _propose(kind: str, payload: Mapping[str, Any], run: Run, *, reason: str, lead_id: int | None) -> Told:
     if sum("proposal_id" in one["result"] for one in run.used) >= _IN_ONE_TURN:
-        raise TooManyProposals(limit=_IN_ONE_TURN)
+        raise TooManyProposals("At most {limit} things are proposed in one turn.", limit=_IN_ONE_TURN)
     proposal = proposing.propose(kind, payload, session=run.session, reason=reason, lead_id=lead_id)
     said = "Nothing is written yet: a person of the team will look at it and decide."
     return Told({"done": False, "proposal_id": proposal.pk, "note": said})

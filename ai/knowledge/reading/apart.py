@@ -13,7 +13,7 @@ from ai.knowledge.sections import Section
 from ai.knowledge.texts import plain
 from leads.errors import UnreadableFile
 
-_SECONDS, _PATIENCE = 60, 180  # of the processor's time, of anybody's
+_SECONDS, _PATIENCE = 120, 300  # of the processor's time, of anybody's
 
 
 def sections(kind: str, data: bytes) -> Iterator[Section]:

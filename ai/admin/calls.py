@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
+from ai.knowledge.vectors import ACTION as EMBED
 from ai.models import AICall, AIMonth
 from ai.prompts.evaluating import ACTION
 from ai.prompts.keys import KEYS
@@ -36,7 +37,7 @@ class ActionFilter(_OneOf):
     title, parameter_name = _("action"), "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in (*KEYS, ACTION)]
+        return [(name, name) for name in (*KEYS, ACTION, EMBED)]
 
 
 class ModelFilter(_OneOf):

@@ -14,7 +14,9 @@ from accounts.models import Role
 from accounts.tests.factories import make_member
 from accounts.tests.mailbox import run_jobs
 from ai import openai_gateway
-from ai.analysis import running, starting
+from ai.actions.analysis import Analysis
+from ai.analysis import running, starting, writing
+from ai.analysis.writing import Verdict
 from ai.models import AICall, AnalysisRun, LeadAnalysis
 from ai.tests.factories import give_budget
 from leads import editing
@@ -617,6 +619,31 @@ def test_a_change_by_a_person_between_the_reading_and_the_writing_is_never_lost(
     assert list(Lead.objects.order_by("pk").values_list("status", "score", "next_action_description")) == [
         ("QUALIFIED", lead.pk % 50, f"Mine {lead.pk}") for lead in leads
     ]
+
+
+def test_of_a_change_by_a_person_and_the_writing_at_the_same_moment_the_person_has_the_say(member, openai_server):
+    for _round in range(5):
+        leads = [make_lead(member.workspace) for _ in range(20)]
+        run = starting.start(Selection([lead.pk for lead in leads]), workspace=member.workspace, by=member.user)
+        starting.begin(run)
+        rows = LeadAnalysis.objects.filter(run=run).order_by("pk")
+        verdicts = [Verdict(row.pk, None, Analysis.model_validate(FOUND)) for row in rows]
+        ready = threading.Barrier(2)
+
+        def settle(run=run, verdicts=verdicts, ready=ready):
+            ready.wait()
+            writing.settle(run.pk, verdicts)
+            connection.close()
+
+        thread = threading.Thread(target=settle)
+        thread.start()
+        ready.wait()
+        for lead in leads[::-1]:
+            editing.update(lead.pk, {"score": 7}, workspace=member.workspace, by=Author.of(member))
+        thread.join()
+
+        assert {facts(lead)["score"] for lead in leads} == {7}
+        assert {facts(lead)["next_action_description"] for lead in leads} == {"Call Anna about the offer."}
 
 
 # Taking back

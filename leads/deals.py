@@ -77,7 +77,7 @@ def deal_value(value: Any) -> Decimal:
         raise ValueError(_("A number from 0 to {most}.").format(most=f"{_MOST:,}"))
     if found != round(found, 2):
         raise ValueError(_("At most two decimals."))
-    return round(found, 2)
+    return abs(round(found, 2))  # of minus nothing, too
 
 
 def deal_currency(value: Any) -> str:

@@ -11,13 +11,13 @@ _LONGEST = 500  # characters of a message
 
 
 def retrieve_customer_context(lead_id: int, *, workspace: Workspace) -> dict[str, Any]:
-    """``{"lead": …, "chats": […]}``: the lead with its latest activities, and its latest chats, the newest first.
+    """``{"lead": …, "chats": […]}``: the lead with its latest activities, and its latest chats on the website, the newest first.
 
-    A chat is ``{"last_at", "summary"}`` and ``"messages"``, the last of those after the summary. Raises NotFound.
+    What members talk about it with the AI is their own. A chat is ``{"last_at", "summary"}`` and ``"messages"``, the last of those after the summary. Raises NotFound.
     """
     lead = tasks.read(lead_id, workspace)
-    chats = ChatSession.objects.for_workspace(workspace).filter(lead=lead_id).order_by("-last_at", "pk")[:_CHATS]
-    return {"lead": lead, "chats": [_told(chat) for chat in chats]}
+    chats = ChatSession.objects.for_workspace(workspace).filter(lead=lead_id, user=None).order_by("-last_at", "pk")
+    return {"lead": lead, "chats": [_told(chat) for chat in chats[:_CHATS]]}
 
 
 def _told(chat: ChatSession) -> dict[str, Any]:

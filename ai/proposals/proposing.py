@@ -24,11 +24,12 @@ def propose(
 ) -> Proposal:
     """Propose something, once: what is open already is not proposed again.
 
-    Raises ValidationFailed, NotFound for a lead that is not theirs, and TooManyProposals.
+    Raises ValidationFailed, NotFound for a lead that is not theirs and for a chat that is no more, and TooManyProposals.
     """
     kept = kinds.checked(kind, payload)
     _find_lead(lead_id, session)
-    ChatSession.objects.select_for_update().get(pk=session.pk)
+    if not ChatSession.objects.select_for_update().filter(pk=session.pk).exists():
+        raise NotFound
     waiting = Proposal.objects.for_workspace(session.workspace_id).open().filter(session=session)
     if same := waiting.filter(kind=kind, payload=kept, lead=lead_id).first():
         found: Proposal = same

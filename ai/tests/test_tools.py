@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Role
 from accounts.tests.factories import make_member
 from ai.chat import tools
-from ai.models import AICall, Proposal
+from ai.models import AICall, ChatMessage, ChatSession, Proposal
 from ai.openai_gateway import ToolCall
 from ai.tests.factories import give_budget
 from ai.tests.openai_server.schemas import check_strict
@@ -70,6 +70,19 @@ def test_a_single_lead_comes_with_its_activities(member):
     data = fenced(told, run)
     assert data["leads"][0]["id"] == lead.pk
     assert data["leads"][0]["activities"][0]["text"] == "Wants blinds."
+
+
+def test_a_single_lead_comes_with_its_own_chats_and_not_with_those_of_colleagues(member):
+    run, lead = run_of(member), make_lead(member.workspace, company="Black River Clinic")
+    colleague = make_member(workspace=member.workspace)
+    for user, words in ((None, "We need blinds."), (colleague.user, "I can't stand them.")):
+        chat = ChatSession.objects.create(workspace=member.workspace, lead=lead, user=user)
+        ChatMessage.objects.create(workspace=member.workspace, session=chat, seq=1, role="user", text=words)
+
+    told = use(run, "find_lead", query="river")
+
+    (chat,) = fenced(told, run)["chats"]
+    assert chat["messages"] == [{"role": "user", "content": "We need blinds."}]
 
 
 def test_at_most_five_leads_are_told_of(member):
@@ -329,6 +342,15 @@ def test_a_turn_proposes_three_things_and_a_chat_ten(member):
     assert told[3]["error"] == "At most 3 things are proposed in one turn."
     assert told[-1]["error"].startswith("At most 10 proposals")
     assert Proposal.objects.count() == 10
+
+
+def test_a_chat_that_is_no_more_proposes_nothing(member):
+    run = run_of(member, reads_untrusted=True)
+    ChatSession.objects.filter(pk=run.session.pk).delete()
+
+    told = use(run, "create_lead", name="Ada")
+
+    assert told == {"error": "There is no such object."}
 
 
 # What the model gets wrong --------------------------------------------------------------------------------------------------

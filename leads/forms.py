@@ -75,7 +75,7 @@ class LeadForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in self.declared_fields.keys() & self.fields.keys() - {"seen_version"}:
-            self.fields[name].label = capfirst(Lead._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+            self.fields[name].label = capfirst(Lead._meta.get_field(name).verbose_name)  # type: ignore[union-attr]  # no relation
         if self.instance.pk:
             self.initial["seen_version"] = self.instance.version
             self._offer_members()
@@ -85,7 +85,7 @@ class LeadForm(forms.ModelForm):
         if "assigned_user" in self.fields:
             members = Membership.objects.for_workspace(self.instance.workspace_id).values("user")
             offered = User.objects.filter(pk__in=members) | User.objects.filter(pk=self.instance.assigned_user_id)
-            self.fields["assigned_user"].queryset = offered.order_by("email")  # type: ignore[attr-defined]
+            self.fields["assigned_user"].queryset = offered.order_by("email")  # type: ignore[attr-defined]  # a choice of rows
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -130,7 +130,7 @@ def _wait_for_the_first_to_end(processes: list[subprocess.Popen[bytes]]) -> None
 def _end_if_dead(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         if process.poll() is not None:
-            sys.exit(f"{' '.join(map(str, process.args[1:4]))} ended with {process.returncode}.")  # type: ignore[index]
+            sys.exit(f"{' '.join(map(str, process.args[1:4]))} ended with {process.returncode}.")  # type: ignore[index]  # a list, as they were started
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -188,7 +188,7 @@ class PreviewedRow(serializers.Serializer):
     lead_id = serializers.IntegerField(allow_null=True)
     changes = serializers.DictField(help_text='field → {"old", "new"}')
     message = serializers.CharField(help_text="Why the row is skipped")
-    errors = PreviewedProblem(many=True)  # type: ignore[assignment]
+    errors = PreviewedProblem(many=True)  # type: ignore[assignment]  # REST framework has an attribute of that name
 
 
 class PreviewSerializer(serializers.Serializer):

@@ -172,8 +172,7 @@ class MergePreviewSerializer(serializers.Serializer):
 
     survivor_id = serializers.IntegerField()
     merged_ids = serializers.ListField(child=serializers.IntegerField())
-    # REST framework has an attribute of that name
-    fields = serializers.DictField()  # type: ignore[assignment]
+    fields = serializers.DictField()  # type: ignore[assignment]  # REST framework has an attribute of that name
 
 
 class MergeSerializer(serializers.Serializer):

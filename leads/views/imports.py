@@ -76,7 +76,7 @@ class TakesTables(TakesUploads, APIView):
     parser_classes = [CsvParser, TsvParser, WorkbookParser, FormParser, JsonFileParser]
 
     @property
-    def max_body(self) -> int:  # type: ignore[override]
+    def max_body(self) -> int:  # type: ignore[override]  # others have a number there
         return settings.IMPORT_MAX_BYTES
 
     def taken(self, request: Request) -> tuple[Incoming, ImportOptions]:

@@ -44,7 +44,7 @@ def search(
 @transaction.atomic
 def find(asked: str, vector: Sequence[float] | None, within: Within, *, among: int, limit: int) -> list[Passage]:
     """As `search`, with the vector of what is asked; ``among`` is `finding.count`."""
-    lists = [finding.by_words(asked, within, among=among)]
+    lists = [finding.by_words(asked, within, among=among, is_alone=vector is None)]
     if vector is not None:
         lists.append(finding.by_meaning(vector, within, among=among))
     scores = _fused(lists)

@@ -200,6 +200,23 @@ def test_edits_are_checked_like_what_is_proposed(api, member, body, fields):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        "{", "null", "5", '{"edits": {"name": "\\ud800"}}', '{"edits": {"name": NaN}}', '{"edits": {"name": {"a": {}}}}',
+        '{"edits": {"name": 99999999999999999999999}}', "[" * 5_000,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("act", ["approve", "reject"])
+def test_a_body_that_is_none_is_refused(api, member, act, body):
+    proposal = propose(member)
+
+    answer = api.generic("POST", f"/api/v1/proposals/{proposal.pk}/{act}", body, content_type="application/json")
+
+    assert answer.status_code == 400, answer.content
+    assert Proposal.objects.get().status == "pending"
+
+
+@pytest.mark.parametrize(
     "edits", [{"value": -1}, {"value": 1e300}, {"currency": "XYZ"}, {"title": None}, {"lead_id": 1}]
 )
 def test_edits_of_a_deal_are_checked(api, member, edits):

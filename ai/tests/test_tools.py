@@ -85,6 +85,17 @@ def test_a_single_lead_comes_with_its_own_chats_and_not_with_those_of_colleagues
     assert chat["messages"] == [{"role": "user", "content": "We need blinds."}]
 
 
+def test_long_fields_are_cut(member):
+    run = run_of(member)
+    lead = make_lead(member.workspace, company="River", notes="n" * 9_000, extra={"k": "v" * 9_000}, tags=["a", "b"])
+    Activity.objects.create(workspace=member.workspace, lead=lead, type="note", text="a" * 9_000)
+
+    (shown,) = fenced(use(run, "find_lead", query="river"), run)["leads"]
+
+    assert (len(shown["notes"]), len(shown["extra"]), shown["tags"]) == (5_000, 5_000, ["a", "b"])
+    assert [len(activity["text"]) for activity in shown["activities"]] == [1_000]
+
+
 def test_at_most_five_leads_are_told_of(member):
     run = run_of(member)
     for _ in range(6):

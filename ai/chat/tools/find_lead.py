@@ -1,6 +1,9 @@
 """Looking up leads of the workspace; for its members."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from ai.actions.tasks import FACTS, facts
 from ai.chat.runs import Run
@@ -8,7 +11,8 @@ from ai.chat.tools.offering import Arguments, Offer, Text, Told
 from ai.knowledge import contexts
 from leads.models import Lead
 
-_MOST, _LONGEST = 5, 1_000  # leads, characters of one field where there are several
+_MOST = 5  # leads
+_BRIEF, _WHOLE = 1_000, 5_000  # characters of a field, of several leads and of a single one
 
 
 class Wanted(Arguments):
@@ -23,18 +27,22 @@ def find(wanted: Wanted, run: Run) -> Told:
     if len(found) == 1:
         return _one(found[0]["id"], run)
     told = {"found": min(len(found), _MOST), "there_are_more": len(found) > _MOST}
-    return Told(told, {"leads": [_brief(row) for row in found[:_MOST]]})
+    return Told(told, {"leads": [{"id": row["id"], **_cut(facts(row) or {}, _BRIEF)} for row in found[:_MOST]]})
 
 
 def _one(lead_id: int, run: Run) -> Told:
     known = contexts.retrieve_customer_context(lead_id, workspace=run.workspace)
-    return Told({"found": 1}, {"leads": [{"id": lead_id, **known["lead"]}], "chats": known["chats"]})
+    lead = {"id": lead_id, **_cut(known["lead"], _WHOLE)}
+    activities = [_cut(activity, _BRIEF) for activity in known["lead"].get("activities", ())]
+    return Told({"found": 1}, {"leads": [lead | {"activities": activities}], "chats": known["chats"]})
 
 
-def _brief(row: dict[str, Any]) -> dict[str, Any]:
-    known = facts(row) or {}
-    cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in known.items()}
-    return {"id": row["id"], **cut}
+def _cut(fields: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    """The fields, each no longer than that; of what is no text its JSON."""
+    written = {
+        name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in fields.items()
+    }
+    return {name: fields[name] if len(text) <= longest else text[:longest] for name, text in written.items()}
 
 
 OFFER = Offer(

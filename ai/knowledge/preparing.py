@@ -38,7 +38,8 @@ def prepare(document: Document, language: str) -> None:
         if document.status == Status.FAILED or not _is_cut(document):
             return
     embed(document)
-    Document.objects.filter(pk=document.pk, status=Status.RUNNING).update(status=Status.READY, progress=100)
+    # with no passages it waits to be cut anew by another job
+    Document.objects.filter(pk=document.pk, chunk_count__gt=0).update(status=Status.READY, progress=100)
 
 
 def embed(document: Document) -> bool:

@@ -158,7 +158,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "passages",
             },
         ),
-        # the vectors in the rows themselves, two rows a page: a scan of 10,000 takes 12 ms instead of 60
+        # the vectors in the rows themselves, two rows a page: a scan of 5,000 takes 11 ms instead of 19
         migrations.RunSQL(
             [
                 "ALTER TABLE ai_chunk ALTER embedding SET STORAGE PLAIN",

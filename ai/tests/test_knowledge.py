@@ -413,6 +413,17 @@ def test_one_that_is_cut_anew_is_read_again(member, openai_server):
     assert [(chunk.text, chunk.embedding_model) for chunk in Chunk.objects.all()] == [("Linen costs 20.", MODEL)]
 
 
+def test_one_that_is_to_be_cut_anew_while_it_is_worked_on_waits_for_that(member, openai_server):
+    document = hand_in(member, "Linen costs 20.")
+    stale = Document.objects.get()  # as the job at work knows it
+    documents.cut_anew(document)
+
+    preparing.prepare(stale, "en")
+
+    waiting = Document.objects.get()
+    assert (waiting.status, waiting.chunk_count) == ("queued", 0)
+
+
 def test_a_job_that_comes_twice_does_its_work_once(member, openai_server):
     document = hand_in(member, "Linen costs 20.")
 

@@ -59,7 +59,8 @@ def _lead(fields: Mapping[str, str], session: ChatSession) -> int:
     lead_id = new_leads.hold(fields.get("email", ""), workspace)
     if lead_id is None:
         lead_id = editing.create({**fields, "source": new_leads.SOURCE}, workspace=workspace, by=_BY)
-    note = {"type": Activity.Type.NOTE.value, "text": f"Chat {session.pk}: {', '.join(fields.values())}"}
+    # not by its whole id: whoever has that can read the chat
+    note = {"type": Activity.Type.NOTE.value, "text": f"Chat {str(session.pk)[:8]}: {', '.join(fields.values())}"}
     activities.add(lead_id, note, workspace=workspace, by=_BY)
     return lead_id
 

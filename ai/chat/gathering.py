@@ -43,10 +43,11 @@ def gather(turn: Turn) -> tuple[Run, Question, Purpose]:
 
 def _begun(turn: Turn) -> Run:
     session, caller = turn.session, turn.caller
+    if caller.member:
+        return Run(session, caller.member, None, session.language, [turn.asked.text], session.reads_untrusted)
     own = ChatMessage.objects.filter(session=session, role=ChatMessage.Role.USER, seq__lte=turn.asked.seq)
     said = list(own.order_by("-seq").values_list("text", flat=True)[:_REMEMBERED])[::-1]
-    is_untrusted = session.reads_untrusted or caller.member is None
-    return Run(session, caller.member, caller.identity, session.language, said, is_untrusted)
+    return Run(session, None, caller.identity, session.language, said, reads_untrusted=True)
 
 
 def _known(turn: Turn) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Asking a question, for the whole answer or for its text as it comes."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2
 import openai
+import structlog
 from django.utils.translation import gettext as _
 
 from ai.errors import Unfinished
@@ -14,6 +16,9 @@ from ai.openai_gateway.connections import async_client, client
 from ai.openai_gateway.insisting import VENDOR, insist, insist_async, slug
 from ai.openai_gateway.questions import Answer, Delta, Question
 
+log = structlog.get_logger("ai")
+
+_LEFT_OVER = 0.5  # seconds
 _LONGEST = 300.0  # seconds for a stream, whose pieces may come as slowly as the time-out lets them
 _LAST = ("response.completed", "response.incomplete", "response.failed")
 
@@ -21,8 +26,9 @@ _LAST = ("response.completed", "response.incomplete", "response.failed")
 def ask(question: Question) -> Answer:
     """The whole answer. Raises NotConfigured, Unreachable, Rejected, Unfinished, AnswerRefused, AnswerUnusable."""
     server, body = client(), question.as_body()
-    # read by ourselves: the package builds its objects of whatever comes
-    response, attempts = insist(lambda: server.responses.with_raw_response.create(**body))
+    # sent as it is, since the package would walk through all of it in search of what to convert; and read by ourselves, since it builds
+    # its objects of whatever comes
+    response, attempts = insist(lambda: server.responses.with_raw_response.create(extra_body=body))
     return reading.answer(response.content, question, attempts)
 
 
@@ -32,7 +38,7 @@ async def stream(question: Question) -> AsyncGenerator[Delta | Answer, None]:
     Close it (`contextlib.aclosing`) where it is not read to its end.
     """
     server, body = await async_client(), question.as_body()
-    events, attempts = await insist_async(lambda: server.responses.create(**body, stream=True))
+    events, attempts = await insist_async(lambda: server.responses.create(extra_body=body, stream=True))
     latest = time.monotonic() + _LONGEST
     async with events:
         try:
@@ -40,6 +46,7 @@ async def stream(question: Question) -> AsyncGenerator[Delta | Answer, None]:
                 kind = getattr(event, "type", None)
                 if kind in _LAST:
                     yield reading.answer(_response(event), question, attempts)
+                    await _read_out(events)
                     return
                 if kind == "error":
                     raise _unfinished(slug(getattr(event, "code", None)) or "error", attempts)
@@ -50,6 +57,16 @@ async def stream(question: Question) -> AsyncGenerator[Delta | Answer, None]:
         except (openai.OpenAIError, httpx2.HTTPError, ValueError):  # ValueError: an event that is no JSON
             raise _unfinished("connection", attempts) from None
     raise _unfinished("connection", attempts)
+
+
+async def _read_out(events: Any) -> None:
+    """Past the answer's end nothing is said any more; but a stream that is read out leaves its connection to the next question."""
+    try:
+        async with asyncio.timeout(_LEFT_OVER):
+            async for _event in events:
+                pass
+    except (openai.OpenAIError, httpx2.HTTPError, ValueError, TimeoutError):
+        log.info("ai_stream_not_read_out")
 
 
 def _response(event: Any) -> Any:

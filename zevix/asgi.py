@@ -7,8 +7,6 @@ for as long as its reader takes, so downloads have a pool of their own: slow rea
 import asyncio
 import os
 import re
-import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -42,7 +40,6 @@ DOWNLOADS = re.compile(r"/api/v1/exports/\d+/download|/admin/leads/export/\d+/do
 THREADS = int(os.environ.get("WEB_THREADS", "8"))
 DOWNLOAD_THREADS = int(os.environ.get("DOWNLOAD_THREADS", "4"))
 CHAT_THREADS = int(os.environ.get("CHAT_THREADS", "8"))
-_SOUND_FOR = 1.0  # seconds that a connection to the database is taken to be alive; to ask it takes a while, too
 PATIENCE = float(os.environ.get("DOWNLOAD_PATIENCE", "60"))  # seconds in which a reader takes the next 64 KiB
 
 
@@ -64,14 +61,8 @@ class _Threads(ThreadPoolExecutor):
         return super().submit(_with_a_sound_connection, function, *args, **kwargs)
 
 
-_looked_at = threading.local()
-
-
 def _with_a_sound_connection(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    now = time.monotonic()
-    if now - getattr(_looked_at, "at", 0.0) > _SOUND_FOR:
-        _looked_at.at = now
-        close_old_connections()
+    close_old_connections()
     return function(*args, **kwargs)
 
 

@@ -25,7 +25,7 @@ class Later(HttpResponse):
             if name.lower() not in _OF_THE_BODY:
                 answer.headers.setdefault(name, value)
         answer.cookies.update(self.cookies)
-        answer._resource_closers.extend(self._resource_closers)
+        answer._resource_closers.extend(self._resource_closers)  # type: ignore[attr-defined]  # what Django ends with an answer
         return answer
 
 
@@ -39,5 +39,5 @@ def answer_later(work: _Work, request: HttpRequest) -> HttpResponseBase:
 async def _in_one_piece(work: _Work) -> HttpResponseBase:
     answer: Any = await work()
     if isinstance(answer, StreamingHttpResponse):
-        answer.streaming_content = [b"".join([piece async for piece in answer])]  # type: ignore[misc]  # what it awaits are bytes
+        answer.streaming_content = [b"".join([piece async for piece in answer])]
     return answer

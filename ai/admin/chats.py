@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import template_localtime
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
@@ -104,7 +104,7 @@ class ChatSessionAdmin(ReadOnly, TenantAdmin):
 def _told(message: ChatMessage) -> tuple[Any, ...]:
     said = message.get_role_display()
     role = f"{said} ({_('broken off')})" if message.is_broken_off else said
-    time = localize(template_localtime(message.created_at))
+    time = localize(localtime(message.created_at))
     text = format_html_join("", "{}<br>", ([line] for line in message.text.split("\n")))
     return role, time, text, _sources(message), _tools(message)
 

@@ -38,6 +38,7 @@ async def stream(question: Question) -> AsyncGenerator[Delta | Answer, None]:
     Close it (`contextlib.aclosing`) where it is not read to its end.
     """
     server, body = await async_client(), question.as_body()
+    events: Any  # of a hundred kinds
     events, attempts = await insist_async(lambda: server.responses.create(extra_body=body, stream=True))
     latest = time.monotonic() + _LONGEST
     async with events:

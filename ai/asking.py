@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +29,23 @@ class Purpose:
     version: PromptVersion | None = None
 
 
-def ask(question: Question, purpose: Purpose, *, booked: Callable[[AICall], None] = lambda call: None) -> Answer:
+def ask(
+    question: Question,
+    purpose: Purpose,
+    *,
+    booked: Callable[[AICall], None] = lambda call: None,
+    turn: AbstractContextManager[Any] | None = None,
+) -> Answer:
     """The whole answer. Raises BudgetExceeded, and what `openai_gateway.ask` raises; then nothing is charged that was not used.
 
-    ``booked`` is told of the call's row before anything is asked, so that also one that fails can be named.
+    ``booked`` is told of the call's row before anything is asked, so that also one that fails can be named. ``turn`` is held until the
+    server has answered, for those who ask only so many at once.
     """
-    call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
-    booked(call)
-    with _booked(call):
-        answer = openai_gateway.ask(question)
+    with turn or nullcontext():
+        call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
+        booked(call)
+        with _booked(call):
+            answer = openai_gateway.ask(question)
     budget.settle(call, Outcome.COMPLETED, answer.tokens, attempts=answer.attempts)
     return answer
 

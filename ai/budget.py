@@ -36,8 +36,8 @@ def reserve(
     """
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
     amount = prices.cost(body["model"], Tokens(input=len(text), output=output))
+    budget = monthly(workspace)  # before the month, which others wait for
     month = _lock(workspace.pk)
-    budget = monthly(workspace)
     if not budget or month.spent + month.reserved + amount > budget:
         raise BudgetExceeded(budget=f"{budget / 100 / _CENT:.2f}")
     call: AICall = AICall.objects.create(

@@ -35,7 +35,7 @@ from zevix.errors import NotConfigured, Refusal, Unanswered, Unreachable, Upstre
 ACTION = "analyze_lead"
 _SLICE = 60.0  # seconds
 _CHUNK = 100  # leads read at a time
-_UNWRITTEN = 50  # answers that may wait to be written
+_TOGETHER, _UNWRITTEN = 10, 50  # answers that are written at once, and that may wait for it
 _LOOKS, _TELLS = 0.5, 2.0  # seconds between looks at whether it was cancelled, and between events
 _LATER = 10  # seconds that a server gets to recover which was there a moment ago
 # answers that every other lead would get, too
@@ -119,22 +119,22 @@ class _Slice:
         self._trouble: Exception | None = None
         self._is_stopped = False
         self._until = time.monotonic() + _SLICE
-        self._looked_at = self._told_at = time.monotonic()
+        self._looked_at = self._told_at = self._wrote_at = time.monotonic()
         self.settled = 0
 
     def do(self) -> bool:
         """Ask, and write what comes; returns whether none is left. Raises what stands in the way of all."""
         done: SimpleQueue[_Answered | _Written] = SimpleQueue()
         with (
-            Threads(settings.AI_ANALYSIS_PARALLEL, self._ask, done, self._run.language) as asking_ones,
+            Threads(self._pace.threads, self._ask, done, self._run.language) as asking_ones,
             # one writes, as many at a time as have come meanwhile: whoever asks never waits for it
             Threads(1, self._write, done, self._run.language) as writing_one,
         ):
             while True:
                 self._hand_out(asking_ones)
-                if self._verdicts and not writing_one.busy:
+                if not writing_one.busy and self._is_worth_writing(asking_ones.busy):
                     writing_one.give(self._verdicts)
-                    self._verdicts = []
+                    self._verdicts, self._wrote_at = [], time.monotonic()
                 if not asking_ones.busy and not writing_one.busy and (self._is_stopped or self._next is None):
                     break
                 with suppress(Empty):
@@ -160,6 +160,11 @@ class _Slice:
     def _may_go_on(self, in_flight: int) -> bool:
         return self._pace.wait(in_flight) == 0 and len(self._verdicts) < _UNWRITTEN
 
+    def _is_worth_writing(self, in_flight: int) -> bool:
+        """Many at once cost little more than one; but nobody waits long for what is known."""
+        enough = len(self._verdicts) >= _TOGETHER or not in_flight or time.monotonic() - self._wrote_at > _LOOKS / 2
+        return bool(self._verdicts) and enough
+
     def _patience(self, in_flight: int) -> float:
         wait = self._pace.wait(in_flight) if self._next is not None and not self._is_stopped else None
         return min(_LOOKS, wait) if wait else _LOOKS
@@ -181,7 +186,9 @@ class _Slice:
     def _ask(self, asked: _Asked) -> _Answered:
         calls: list[int | None] = [None]
         try:
-            answer = asking.ask(asked.question, self._purpose, booked=lambda call: calls.append(call.pk))
+            answer = asking.ask(
+                asked.question, self._purpose, booked=lambda call: calls.append(call.pk), turn=self._pace.turn
+            )
             answers.checked(answer, asked.question)
             if not isinstance(answer.form, Analysis):
                 raise AnswerUnusable(vendor=VENDOR, reason=_("it is of another form"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from django.conf import settings
@@ -9,14 +10,16 @@ from django.db import connection
 
 from accounts.models import Workspace
 
+Parameters = dict[str, str | int]
+
 EACH = 40  # passages of either list
 # A scan of so many vectors takes some 15 ms, and misses none. The index that spans all workspaces would walk past everybody else's for
 # a workspace that is small among them: measured for 300 passages among 100,000 it took 160 ms and found 7 of 10.
 FEW = 10_000
 # how many the index looks at: on 100,000 passages 0.98 of the ten nearest in 4 ms; with 100 it was 0.95, with 400 no more
 EF_SEARCH = 200
-_RANKED = 500  # passages that are ranked by their words, which takes some 5 ms
-_ENOUGH = 8  # passages with rare words, that those with a common one are not looked for; beside meaning one is
+_RANKED = 300  # passages that are ranked by their words, which takes some 3 ms
+_ENOUGH = 8  # passages with rare words, that those with a common one are not looked for
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,11 @@ def count(within: Within) -> int:
 def by_meaning(vector: Sequence[float], within: Within, *, among: int) -> list[int]:
     """Those nearest to a vector, but none that is far off."""
     is_exact = among <= FEW
-    if not is_exact:
-        _set({"hnsw.ef_search": EF_SEARCH, "hnsw.iterative_scan": "relaxed_order"})
+    parameters: Parameters = {
+        "enable_indexscan": "on",
+        "hnsw.ef_search": EF_SEARCH,
+        "hnsw.iterative_scan": "relaxed_order",
+    }
     rows = _rows(
         f"""
         SELECT id, (embedding <=> %(vector)s::halfvec){" + 0" if is_exact else ""} AS distance FROM ai_chunk
@@ -67,8 +73,9 @@ def by_meaning(vector: Sequence[float], within: Within, *, among: int) -> list[i
         {
             **within.given,
             "model": settings.OPENAI_EMBEDDING_MODEL,
-            "vector": "[" + ",".join(map(repr, vector)) + "]",
+            "vector": "[" + ",".join(f"{place:.5g}" for place in vector) + "]",  # half a float has three digits
         },
+        parameters,
     )
     farthest = 1 - settings.KNOWLEDGE_MIN_SIMILARITY
     near = [(distance, number) for number, distance in rows if distance is not None and distance <= farthest]
@@ -78,18 +85,15 @@ def by_meaning(vector: Sequence[float], within: Within, *, among: int) -> list[i
 def by_words(asked: str, within: Within, *, among: int, is_alone: bool) -> list[int]:
     """Those that have a word of what is asked, in English or German: the rarest words find them, all words rank them.
 
-    A word that most of a hundred thousand passages have finds nothing beside a rare one, and else some of those that have it.
+    A word that very many have tells nothing beside the meaning, since any of them would be as good. Where words are all that there is
+    (``is_alone``) it finds some of those that have it.
     """
     stems = _stems(asked, among)
-    rare = _rarest(stems)
-    # each row that is looked at for its words costs 10 µs: the index of words is the way, alone where the workspace is large
-    where = within.sql if among <= FEW else within.sql_without_index
-    _set({"enable_seqscan": "off", "enable_indexscan": "off" if among > _RANKED else "on"})
-    found = _ranked(rare, stems, where, within)
-    if len(found) < (_ENOUGH if is_alone else 1) and len(rare) < len(stems):
+    rare = _rare(stems)
+    found = _ranked(rare, stems, within, among)
+    if is_alone and len(found) < _ENOUGH and len(rare) < len(stems):
         common = list(stems)[len(rare)]
-        found += [number for number in _ranked([common], stems, where, within) if number not in found]
-    _set({"enable_seqscan": "on", "enable_indexscan": "on"})
+        found += [number for number in _ranked([common], stems, within, among) if number not in found]
     return found[:EACH]
 
 
@@ -113,21 +117,17 @@ def _stems(asked: str, among: int) -> dict[str, float]:
     return dict(_rows(_STEMS, {"asked": asked, "among": among, "few": FEW}))
 
 
-def _rarest(stems: dict[str, float]) -> list[str]:
-    """As many as find no more than can be ranked, but at least one."""
-    taken: list[str] = []
-    expected = 0.0
-    for stem, passages in stems.items():
-        expected += passages
-        if taken and expected > _RANKED:
-            break
-        taken.append(stem)
-    return taken
+def _rare(stems: dict[str, float]) -> list[str]:
+    """As many, from the rarest on, as find no more passages than can be ranked."""
+    expected = accumulate(stems.values())
+    return [stem for stem, passages in zip(stems, expected, strict=True) if passages <= _RANKED]
 
 
-def _ranked(some: Sequence[str], stems: dict[str, float], where: str, within: Within) -> list[int]:
+def _ranked(some: Sequence[str], stems: dict[str, float], within: Within, among: int) -> list[int]:
     if not some:
         return []
+    # each row that is looked at for its words costs 10 µs: the index of words is the way, alone where the workspace is large
+    where = within.sql if among <= FEW else within.sql_without_index
     rows = _rows(
         f"""
         SELECT id FROM (
@@ -135,6 +135,7 @@ def _ranked(some: Sequence[str], stems: dict[str, float], where: str, within: Wi
         ) AS hit ORDER BY ts_rank(search_vector, %(all)s::tsquery) DESC, id LIMIT {EACH}
         """,
         {**within.given, "some": _any_of(some), "all": _any_of(stems)},
+        {"enable_seqscan": "off", "enable_indexscan": "off" if among > _RANKED else "on"},
     )
     return [number for (number,) in rows]
 
@@ -144,12 +145,11 @@ def _any_of(stems: Any) -> str:
     return " | ".join(f"'{stem}'" for stem in quoted)
 
 
-def _set(parameters: dict[str, Any]) -> None:
-    """Until the transaction ends."""
-    _rows("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in parameters.items()), {})
-
-
-def _rows(statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(statement: str, given: dict[str, Any], parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+    """With PostgreSQL's ``parameters`` for this statement, and until the transaction ends, told in the same breath."""
+    told = [f"SET LOCAL {name} = {value};" for name, value in (parameters or {}).items()]
     with connection.cursor() as cursor:
-        cursor.execute(statement, given)
+        cursor.execute(" ".join([*told, statement]), given)
+        while cursor.nextset():
+            pass
         return cursor.fetchall()

@@ -1,6 +1,7 @@
 """A turn's hold on its chat: one message is answered after the other, and each at most once where it came with a key.
 
-The hold ends by itself where the process that has it dies. Its moment is its token: who has lost it writes nothing.
+The hold ends by itself where the process that has it dies, or where whoever asked went away before the answer began. Its moment is its
+token: who has lost it writes nothing.
 """
 
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ ACTION = "chat_summary"
 WINDOW = 24_000  # characters of the latest messages that go along as they are
 _SLACK = 8_000  # characters before them that may be missing until they are summed up
 _AT_ONCE = 60_000  # characters that are summed up by one question
-_MOST = 200  # messages
+_MOST, _LATEST = 200, 2  # messages
 
 
 def window(session: ChatSession, until: int) -> list[dict[str, str]]:
@@ -53,12 +53,12 @@ def sum_up(session: ChatSession) -> None:
 
 
 def _left_out(session: ChatSession, characters: int) -> list[dict[str, Any]]:
-    """The messages before the latest ones of so many characters, the oldest first."""
+    """The messages before the latest ones of so many characters, the oldest first; never one that may still be answered."""
     rows = [
         {"seq": seq, "role": role, "content": text}
         for seq, role, text in _rows(session).order_by("-seq").values_list("seq", "role", "text")
     ]
-    return rows[_count(rows, characters) :][::-1]
+    return rows[max(_count(rows, characters), _LATEST) :][::-1]
 
 
 def _rows(session: ChatSession) -> QuerySet[ChatMessage]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from accounts.models import User, Workspace
 from ai import budget, openai_gateway
@@ -38,14 +39,14 @@ def ask(
 ) -> Answer:
     """The whole answer. Raises BudgetExceeded, and what `openai_gateway.ask` raises; then nothing is charged that was not used.
 
-    ``booked`` is told of the call's row before anything is asked, so that also one that fails can be named. ``turn`` is held until the
-    server has answered, for those who ask only so many at once.
+    ``booked`` is told of the call's row before anything is asked, so that also one that fails can be named. ``turn`` is held as long as
+    the server is asked, for those who ask only so many at once.
     """
-    with turn or nullcontext():
-        call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
-        booked(call)
-        with _booked(call):
-            answer = openai_gateway.ask(question)
+    call = _reserve(question.as_body(), purpose, output=question.max_output_tokens)
+    booked(call)
+    with _booked(call), turn or nullcontext():
+        call.created_at = timezone.now()  # what it waited for its turn is not the server's time
+        answer = openai_gateway.ask(question)
     budget.settle(call, Outcome.COMPLETED, answer.tokens, attempts=answer.attempts)
     return answer
 

@@ -165,6 +165,29 @@ def test_a_member_talks_about_a_lead(api, member, openai_server):
     assert ChatSession.objects.values_list("lead_id", "reads_untrusted").get() == (lead.pk, True)
 
 
+def test_another_workspaces_lead_is_not_found(api, stranger, openai_server):
+    lead = make_lead(stranger.workspace, company="Theirs")
+    session_id = say(api).json()["session_id"]
+
+    answers = [
+        say(api, lead_id=number, **more) for number in (lead.pk, 2**63 - 1) for more in ({}, {"session_id": session_id})
+    ]
+
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert (len(openai_server.requests), ChatSession.objects.count(), ChatMessage.objects.count()) == (1, 1, 2)
+
+
+def test_a_lead_that_was_deleted_meanwhile_is_left_out(api, member, openai_server):
+    lead = make_lead(member.workspace, company="Black River Clinic")
+    session_id = say(api, lead_id=lead.pk).json()["session_id"]
+    api.delete(f"/api/v1/leads/{lead.pk}")
+
+    answer = say(api, "And now?", session_id=session_id)
+
+    assert answer.status_code == 200
+    assert "lead" not in blocks(openai_server.requests[-1])
+
+
 def test_tools_are_used_and_what_came_of_them_goes_back(api, member, openai_server):
     lead = make_lead(member.workspace, company="Black River Clinic")
     openai_server.tool_call("find_lead", {"query": "river"})

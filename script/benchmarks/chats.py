@@ -19,7 +19,7 @@ from script.benchmarks import installation
 from script.benchmarks.report import Row, progress, take_turns
 from script.benchmarks.server import ROOT, Server, running, wait_until_stopped
 
-_REQUESTS = 30  # a round
+_REQUESTS = 20  # a round
 _SECONDS = 0.1  # that the AI thinks, and that it takes from its first word to its last
 _COMMAND = [str(ROOT / "script" / "server")]
 _STREAM = {"Accept": "text/event-stream"}

@@ -241,6 +241,10 @@ def fill(member, count):
             _FILL.replace("n, '',", "n + 1, '',"),
             {"workspace": member.workspace_id, "document": document.pk, "count": count},
         )
+        # the index of meanings holds on to what the tests before have rolled back
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE; REINDEX INDEX ai_passages_by_meaning; SET CONSTRAINTS ALL DEFERRED"
+        )
         cursor.execute("SET LOCAL enable_sort = off")  # so few would be sorted, and the index left alone
 
 

@@ -19,7 +19,7 @@ from ai.chat.runs import Run
 from ai.errors import ChatBusy, ChatFull
 from ai.models import ChatMessage, ChatSession
 from zevix.api.idempotency import KEPT_FOR, AtWork, KeyReused
-from zevix.errors import RateLimited
+from zevix.errors import NotFound, RateLimited
 
 HELD_FOR = timedelta(seconds=30)
 _MINUTE = timedelta(minutes=1)
@@ -81,8 +81,8 @@ def let_go(turn: Turn, run: Run | None, text: str, *, sources: list[dict[str, An
     used = run.used if run else []
     if is_whole or text.strip() or used:
         turn.answered = _say(
-            session, Role.ASSISTANT, text=text, sources=sources, tools=used, is_broken_off=not is_whole
-        )
+            session, Role.ASSISTANT, answers=turn.asked, text=text, sources=sources, tools=used, is_broken_off=not is_whole
+        )  # fmt: skip
     session.busy_until = None
     session.reads_untrusted = session.reads_untrusted or bool(run and run.reads_untrusted)
     session.save(update_fields=["busy_until", "reads_untrusted", "last_seq", "last_at"])
@@ -104,12 +104,11 @@ def _before(message: Message, caller: Caller) -> Turn | None:
     if asked.request_hash != message.fingerprint:
         raise KeyReused
     session = _lock(asked.session)
-    later = ChatMessage.objects.filter(session=session, seq__gt=asked.seq).order_by("seq")
-    answered = later.filter(role=Role.ASSISTANT, is_broken_off=False).first()
-    if answered is None and _is_busy(session):
-        raise AtWork
+    answered = asked.answered_by.filter(is_broken_off=False).first()
     if answered is not None:
         return Turn(session, caller, asked, answered=answered)
+    if _is_busy(session):
+        raise AtWork
     return _hold(session, caller, asked)
 
 
@@ -124,17 +123,16 @@ def _take(message: Message, caller: Caller, session: ChatSession | None) -> Turn
         _adapt(session, message, caller)
     if message.contact:
         sessions.take_contact(session, dict(message.contact))
-    asked = _say(
-        session, Role.USER, text=message.text, request_key=message.key, request_hash=message.fingerprint
-    )  # fmt: skip
+    asked = _say(session, Role.USER, text=message.text, request_key=message.key, request_hash=message.fingerprint)
     return _hold(session, caller, asked)
 
 
 def _lock(session: ChatSession) -> ChatSession:
-    locked: ChatSession = ChatSession.objects.select_for_update(of=("self",)).select_related("workspace").get(
-        pk=session.pk
-    )  # fmt: skip
-    return locked
+    locked = ChatSession.objects.select_for_update(of=("self",)).select_related("workspace").filter(pk=session.pk)
+    found: ChatSession | None = locked.first()
+    if found is None:  # deleted since
+        raise NotFound
+    return found
 
 
 def _is_busy(session: ChatSession) -> bool:

@@ -106,6 +106,16 @@ class Migration(migrations.Migration):
                         verbose_name="chat",
                     ),
                 ),
+                (
+                    "answers",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="answered_by",
+                        to="ai.chatmessage",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "chat message",

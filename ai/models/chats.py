@@ -79,6 +79,7 @@ class ChatMessage(models.Model):
     sources = models.JSONField(_("sources"), default=list)
     tools = models.JSONField(_("tools"), default=list)
     is_broken_off = models.BooleanField(_("broken off"), default=False)
+    answers = models.ForeignKey("self", models.CASCADE, null=True, editable=False, related_name="answered_by")
     request_key = models.CharField(max_length=64, blank=True, default="", editable=False)
     request_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("said"), auto_now_add=True)

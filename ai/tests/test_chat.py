@@ -661,6 +661,22 @@ def test_a_message_whose_answer_failed_is_answered_at_the_next_try(api, openai_s
     assert list(ChatMessage.objects.order_by("seq").values_list("role", flat=True)) == ["user", "assistant"]
 
 
+def test_a_key_never_gets_the_answer_to_another_message(api, openai_server):
+    openai_server.reply("First", times=1)
+    session_id = say(api).json()["session_id"]
+    key = {"Idempotency-Key": "a"}
+    openai_server.fail(400)
+    say(api, "What does it cost?", session_id=session_id, headers=key)
+    openai_server.reply("On Sundays.", times=1)
+    say(api, "When are you open?", session_id=session_id)
+    openai_server.reply("4 euros.", times=1)
+
+    answers = [say(api, "What does it cost?", session_id=session_id, headers=key).json()["reply"] for _ in range(2)]
+
+    assert answers == ["4 euros.", "4 euros."]
+    assert spoken(openai_server.requests[-1])[-1] == ("user", "What does it cost?")
+
+
 def test_a_key_is_free_again_after_a_day(api, openai_server):
     key = {"Idempotency-Key": "a"}
     say(api, headers=key)

@@ -9,7 +9,7 @@ from ai.chat.callers import Caller
 from ai.chat.claims import Message, Turn
 from ai.models import ChatMessage, ChatSession
 from leads.models import Lead
-from zevix.errors import Refusal
+from zevix.errors import NotFound, Refusal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,6 +91,14 @@ def test_whoever_has_lost_the_chat_writes_nothing(caller):
     assert extended == (False, True)
     assert list(ChatMessage.objects.order_by("seq").values_list("text", flat=True)) == ["First", "Second", "In time"]
     assert ChatSession.objects.get().busy_until is None
+
+
+def test_a_chat_deleted_before_it_is_held_is_not_found(caller):
+    session = sessions.begin(caller)
+    ChatSession.objects.all().delete()
+
+    with pytest.raises(NotFound):
+        claims.take(Message("Hello"), caller, session)
 
 
 def test_a_chat_deleted_meanwhile_stays_deleted(caller):

@@ -32,6 +32,8 @@ def have_summed_up(session: ChatSession) -> None:
     """Have a job sum up what has left the window, where that is more than a little."""
     from ai.jobs import sum_up_chat
 
+    if session.last_seq - session.summarized_seq <= _LATEST:
+        return
     characters = _rows(session).aggregate(sum=Sum(Length("text")))["sum"] or 0
     if characters > WINDOW + _SLACK:
         sum_up_chat.configure(lock=f"chat:{session.pk}").defer(session_id=str(session.pk))

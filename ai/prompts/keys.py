@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-# words of ours, put into the text as they are
-WORDS = ("language", "today", "channel", "tone", "company")
 # what others wrote: the text gets only the name under which the fenced data has it
 DATA = ("lead", "messages", "passages")
 

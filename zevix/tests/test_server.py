@@ -213,10 +213,10 @@ def test_a_websocket_to_nowhere_is_turned_away(server):
     assert server.call("GET", "/health")[0] == 200
 
 
-def test_the_path_that_will_stream_is_answered_in_the_same_shape(server):
+def test_the_path_that_streams_refuses_in_the_same_shape(server):
     status, _headers, body = server.call("GET", "/api/chat")
 
-    assert (status, body["error"]) == (404, "not_found")
+    assert (status, body["error"]) == (405, "method_not_allowed")
 
 
 def test_a_killed_server_has_lost_nothing_that_it_answered_and_charges_nothing_twice(tmp_path):

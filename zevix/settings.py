@@ -286,7 +286,8 @@ CHAT_SESSION_PER_MINUTE = env.int("CHAT_SESSION_PER_MINUTE", default=20)  # mess
 CHAT_SESSION_MESSAGES = env.int("CHAT_SESSION_MESSAGES", default=200)  # in one chat altogether
 CHAT_VISITOR_SHARE = env.int("CHAT_VISITOR_SHARE", default=50)  # percent of the month's AI budget that visitors may use
 PROPOSAL_DAYS = env.int("PROPOSAL_DAYS", default=7)  # that a person has to decide on what the AI proposes
-KNOWLEDGE_MIN_SIMILARITY = env.float("KNOWLEDGE_MIN_SIMILARITY", default=0.2)  # cosine; what is farther off is not found
+# cosine; what is farther off is not found
+KNOWLEDGE_MIN_SIMILARITY = env.float("KNOWLEDGE_MIN_SIMILARITY", default=0.2)
 DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=20 * 1024 * 1024)
 DOCUMENT_MAX_PASSAGES = 20_000
 KNOWLEDGE_MAX_BYTES = env.int("KNOWLEDGE_MAX_BYTES", default=1024 * 1024 * 1024)  # of a workspace's documents together

@@ -159,7 +159,9 @@ def strangers_things(stranger, client_of):
     chat = ChatSession.objects.create(workspace=stranger.workspace, user=stranger.user, lead=lead, last_seq=1)
     words = {"seq": 1, "role": "user", "text": f"{SECRET}@x.example"}
     ChatMessage.objects.create(workspace=stranger.workspace, session=chat, **words)
-    document = Document.objects.create(workspace=stranger.workspace, title=f"{SECRET}@x.example", kind="text", file=b"", size=0)
+    document = Document.objects.create(
+        workspace=stranger.workspace, title=f"{SECRET}@x.example", kind="text", file=b"", size=0
+    )
     Chunk.objects.create(workspace=stranger.workspace, document=document, number=1, text=f"{SECRET}@x.example")
     Proposal.objects.create(
         workspace=stranger.workspace,

@@ -28,7 +28,11 @@ from script.benchmarks.report import Row, as_json, table
 from script.benchmarks.server import Server
 
 # in this order: the first have a PostgreSQL of their own, the others share one that runs until the end
-_FIRST: dict[str, Callable[[], list[Row]]] = {"start": starts.measure, "chat": chats.measure, "retrieval": retrieval.measure}
+_FIRST: dict[str, Callable[[], list[Row]]] = {
+    "start": starts.measure,
+    "chat": chats.measure,
+    "retrieval": retrieval.measure,
+}
 _SERVED: dict[str, Callable[[Server], list[Row]]] = {
     "page": pages.measure,
     "filter": lists.measure_filters,

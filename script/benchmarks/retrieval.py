@@ -68,9 +68,7 @@ def _measured(workspace: "Workspace") -> dict[str, Any]:
     queries = _queries(workspace)
     exact = [_exact(vector, workspace) for _words, vector in queries]
     among = finding.count(within)
-    near = [
-        _in_a_transaction(lambda v=vector: finding.by_meaning(v, within, among=among)) for _words, vector in queries
-    ]
+    near = [_in_a_transaction(partial(finding.by_meaning, vector, within, among=among)) for _words, vector in queries]
     recall = mean(len(set(wanted) & set(found[:_BEST])) / _BEST for wanted, found in zip(exact, near, strict=True))
     rounds = take_turns({
         "project": lambda: _milliseconds(lambda words, vector: _search(words, vector, within), queries),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 

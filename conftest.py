@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.utils import translation
@@ -17,6 +18,12 @@ from ai.tests.openai_server.fixture import openai_server, started_openai_server
 from billing.tests.stripe_server.fixture import started_stripe_server, stripe_server
 
 __all__ = ["openai_server", "started_openai_server", "started_stripe_server", "stripe_server"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_static_files() -> None:
+    """WhiteNoise looks for all of them whenever a test makes a client; the tests of the running server ask for some."""
+    settings.WHITENOISE_USE_FINDERS = False
 
 
 @pytest.fixture(autouse=True)

@@ -108,10 +108,29 @@ def connected(server):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("server"))
+def started_once(tmp_path_factory):
+    """The data of a first start, which takes ten seconds."""
+    data_dir = tmp_path_factory.mktemp("first")
+    Server(data_dir).stop()
+    return data_dir
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, started_once):
+    running = Server(_copy(started_once, tmp_path_factory.mktemp("server")))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def data_dir(started_once, tmp_path):
+    return _copy(started_once, tmp_path)
+
+
+def _copy(data, to):
+    """With its owners: PostgreSQL is not root."""
+    subprocess.run(["cp", "-a", f"{data}/.", to], check=True)
+    return to
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +238,8 @@ def test_the_path_that_streams_refuses_in_the_same_shape(server):
     assert (status, body["error"]) == (405, "method_not_allowed")
 
 
-def test_a_killed_server_has_lost_nothing_that_it_answered_and_charges_nothing_twice(tmp_path):
-    server = Server(tmp_path)
+def test_a_killed_server_has_lost_nothing_that_it_answered_and_charges_nothing_twice(data_dir):
+    server = Server(data_dir)
     token = server.sign_in()
     _give_business_plan(server)
     ids = [f"P{number:04d}" for number in range(1, 401)]
@@ -244,7 +263,7 @@ def test_a_killed_server_has_lost_nothing_that_it_answered_and_charges_nothing_t
     for thread in threads:
         thread.join()
 
-    revived = Server(tmp_path)
+    revived = Server(data_dir)
     try:
         token = revived.sign_in()
         before = revived.call("POST", "/zevix/refresh-token", {}, token)[2]["used"]
@@ -273,8 +292,8 @@ def _give_business_plan(server):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_every_process(tmp_path, number):
-    server = Server(tmp_path)
+def test_a_signal_ends_every_process(data_dir, number):
+    server = Server(data_dir)
     processes = [*server.processes(), *server.postgres()]
 
     server.process.send_signal(number)
@@ -286,8 +305,8 @@ def test_a_signal_ends_every_process(tmp_path, number):
     assert left == []
 
 
-def test_the_web_servers_death_ends_the_rest(tmp_path):
-    server = Server(tmp_path)
+def test_the_web_servers_death_ends_the_rest(data_dir):
+    server = Server(data_dir)
     web = next(process for process in server.processes() if "granian" in " ".join(process.cmdline()))
 
     web.kill()

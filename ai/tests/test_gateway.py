@@ -256,7 +256,11 @@ def test_a_wait_that_is_asked_for_is_kept(openai_server):
     assert 0.4 <= time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("wait", [11, "99999999999", format_datetime(datetime.now(UTC) + timedelta(hours=1))])
+@pytest.mark.parametrize(
+    "wait",
+    [11, "99999999999", format_datetime(datetime.now(UTC) + timedelta(hours=1))],
+    ids=["seconds", "ages", "a date"],
+)
 def test_a_wait_that_is_too_long_is_left_to_the_asker(openai_server, wait):
     openai_server.fail(429, retry_after=wait)
 

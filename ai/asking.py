@@ -73,15 +73,18 @@ async def stream(question: Question, purpose: Purpose) -> AsyncGenerator[Delta |
         raise
 
 
-def embed(texts: Sequence[str], purpose: Purpose) -> list[list[float]]:
-    """A vector for each text, in order. Raises BudgetExceeded, and what `openai_gateway.embed` raises; batches before are paid for."""
-    return [vector for batch in openai_gateway.batches(texts) for vector in _embed(batch, purpose)]
+def embed(texts: Sequence[str], purpose: Purpose, *, patience: float | None = None) -> list[list[float]]:
+    """A vector for each text, in order; with ``patience`` each batch is tried once, for so many seconds.
+
+    Raises BudgetExceeded, and what `openai_gateway.embed` raises; batches before are paid for.
+    """
+    return [vector for batch in openai_gateway.batches(texts) for vector in _embed(batch, purpose, patience)]
 
 
-def _embed(batch: list[str], purpose: Purpose) -> list[list[float]]:
+def _embed(batch: list[str], purpose: Purpose, patience: float | None) -> list[list[float]]:
     call = _reserve(openai_gateway.body_of(batch, dimensions=openai_gateway.DIMENSIONS), purpose, output=0)
     with _booked(call):
-        vectors, tokens, attempts = openai_gateway.embed(batch, dimensions=openai_gateway.DIMENSIONS)
+        vectors, tokens, attempts = openai_gateway.embed(batch, dimensions=openai_gateway.DIMENSIONS, patience=patience)
     budget.settle(call, Outcome.COMPLETED, tokens, attempts=attempts)
     return vectors
 

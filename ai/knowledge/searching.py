@@ -18,6 +18,7 @@ from zevix.errors import NotConfigured, UpstreamError
 log = structlog.get_logger("ai")
 
 LONGEST = 1_000  # characters of a question; the rest is left out
+_PATIENCE = 4.0  # seconds for the vector of a question: somebody waits, and the words find most of it
 _LEVEL = 60  # source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", SIGIR 2009
 
 
@@ -54,7 +55,7 @@ def find(asked: str, vector: Sequence[float] | None, within: Within, *, among: i
 
 def _vector(asked: str, workspace: Workspace, user: User | None) -> list[float] | None:
     try:
-        return vectors.of([asked], workspace=workspace, user=user)[0]
+        return vectors.of([asked], workspace=workspace, user=user, patience=_PATIENCE)[0]
     except (BudgetExceeded, NotConfigured, UpstreamError) as refusal:
         log.info("searched_by_words_alone", workspace_id=workspace.pk, reason=refusal.code)
         return None

@@ -49,10 +49,19 @@ def batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def embed(batch: Sequence[str], *, dimensions: int) -> tuple[list[list[float]], Tokens | None, int]:
-    """A vector for each text of a batch, in order, what that took, and how many tries. Raises NotConfigured, Unreachable, Rejected, AnswerUnusable."""
+def embed(
+    batch: Sequence[str], *, dimensions: int, patience: float | None = None
+) -> tuple[list[list[float]], Tokens | None, int]:
+    """A vector for each text of a batch, in order, what that took, and how many tries. With ``patience`` it is tried once, for so many seconds.
+
+    Raises NotConfigured, Unreachable, Rejected, AnswerUnusable.
+    """
     server, body = client(), body_of(batch, dimensions=dimensions)
-    response, attempts = insist(lambda: server.embeddings.with_raw_response.create(**body))
+    if patience is None:
+        response, attempts = insist(lambda: server.embeddings.with_raw_response.create(**body))
+    else:
+        hurried = server.with_options(timeout=patience)
+        response, attempts = insist(lambda: hurried.embeddings.with_raw_response.create(**body), tries=1)
     told: dict[str, Any] = {"vendor": VENDOR, "tokens": None, "attempts": attempts}
     try:
         found = _Vectors.model_validate_json(response.content)

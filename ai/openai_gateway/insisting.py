@@ -29,14 +29,14 @@ _GATEWAY_TIMEOUTS = (504, 524)  # of a proxy, behind which the server works on
 T = TypeVar("T")
 
 
-def insist(send: Callable[[], T]) -> tuple[T, int]:
+def insist(send: Callable[[], T], *, tries: int = _TRIES) -> tuple[T, int]:
     """What comes of sending, at the try that it came of. Raises Unreachable (Unanswered: it may have been worked on) and Rejected."""
     attempt = 1
     while True:
         try:
             return send(), attempt
         except openai.OpenAIError as error:
-            time.sleep(_pause(error, attempt))
+            time.sleep(_pause(error, attempt, tries))
         attempt += 1
 
 
@@ -56,11 +56,11 @@ def slug(value: Any) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[\w.\[\]-]{1,80}", value) else ""
 
 
-def _pause(error: openai.OpenAIError, attempt: int) -> float:
+def _pause(error: openai.OpenAIError, attempt: int, tries: int = _TRIES) -> float:
     """Seconds until the next try. Raises ours where there must be none."""
     failure = _ours(error, attempt)
     told = _retry_after(error)
-    if attempt == _TRIES or not _is_undone(error) or (told or 0) > _LONGEST_WAIT:
+    if attempt == tries or not _is_undone(error) or (told or 0) > _LONGEST_WAIT:
         raise failure from None  # a job that fails writes the whole chain to the log, with the sentences over there
     seconds = told if told is not None else 0.5 * 2**attempt * random.uniform(0.5, 1)
     log.info("ai_tried_again", attempt=attempt, seconds=round(seconds, 1), kind=failure.details["kind"])

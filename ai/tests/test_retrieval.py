@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 
 import pytest
 from django.db import connection, transaction
@@ -150,19 +151,32 @@ def test_where_there_is_nothing_nothing_is_asked(member, stranger, openai_server
 
 
 @pytest.mark.parametrize("fault", ["budget", "down", "garbage", "key"])
-def test_without_a_vector_the_words_alone_find(member, openai_server, settings, monkeypatch, fault):
+def test_without_a_vector_the_words_alone_find(member, openai_server, settings, fault):
     hand_in(member, "Linen costs 20.")
     if fault == "budget":
         give_budget(member.workspace, 0)
     elif fault == "down":
         openai_server.down()
-        monkeypatch.setattr("time.sleep", lambda _seconds: None)
     elif fault == "garbage":
         openai_server.garbage()
     else:
         settings.OPENAI_API_KEY = ""
 
     assert texts(search(member, "What does linen cost?")) == ["Linen costs 20."]
+
+
+def test_nobody_waits_long_for_the_vector_of_a_question(member, openai_server, monkeypatch):
+    hand_in(member, "Linen costs 20.")
+    openai_server.slow(10)
+    monkeypatch.setattr(searching, "_PATIENCE", 0.3)
+    asked = len(openai_server.embedding_requests)
+    began = time.monotonic()
+
+    found = search(member, "linen")
+
+    assert texts(found) == ["Linen costs 20."]
+    assert time.monotonic() - began < 3
+    assert len(openai_server.embedding_requests) == asked + 1
 
 
 @pytest.mark.parametrize("place", [1e300, 1e-300, 0.0, 70_000.0])

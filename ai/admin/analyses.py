@@ -20,7 +20,7 @@ from ai.usage import dollars
 from leads.admin.acts import links, tell_of_undo
 from leads.admin.leads import LeadAdmin
 from leads.admin.merging import ActsOnRows
-from leads.models import LeadQuerySet
+from leads.models import Lead, LeadQuerySet
 from leads.selections import Selection
 from zevix.admin_site import ReadOnly, TenantAdmin
 from zevix.errors import Refusal
@@ -48,8 +48,8 @@ class OriginFilter(DropdownFilter):
 class AnalysisRunAdmin(ActsOnRows, ReadOnly, TenantAdmin):
     icon = "psychology"
     list_display = [
-        "title", "workspace", "person", "coloured_status", "percent", "matched_count", "analyzed_count", "changed_count",
-        "failed_count", "cost_told", "created_at",
+        "title", "workspace", "person", "coloured_status", "percent", "matched_count", "changed_count", "failed_count",
+        "cost_told", "created_at",
     ]  # fmt: skip
     list_filter = [("status", ChoicesDropdownFilter), OriginFilter]
     list_select_related = ["workspace", "user", "batch"]
@@ -138,15 +138,15 @@ class LeadAnalysisAdmin(ReadOnly, TenantAdmin):
     @display(description=_("what the AI found"))
     def found_told(self, row: LeadAnalysis) -> SafeString:
         found = {name: value for name, value in (row.found or {}).items() if value not in (None, "")}
-        return format_html_join("", "<p>{}: {}</p>", found.items())
+        return format_html_join("", "<p>{}: {}</p>", ((_called(name), _said(value)) for name, value in found.items()))
 
     @display(description=_("written"))
     def written_told(self, row: LeadAnalysis) -> str:
-        return ", ".join(row.written)
+        return ", ".join(map(_called, row.written))
 
     @display(description=_("kept"))
     def kept_told(self, row: LeadAnalysis) -> str:
-        return ", ".join(row.kept)
+        return ", ".join(map(_called, row.kept))
 
     @display(description=_("AI call"))
     def call_told(self, row: LeadAnalysis) -> SafeString | str:
@@ -154,6 +154,16 @@ class LeadAnalysisAdmin(ReadOnly, TenantAdmin):
             return ""
         page = reverse("admin:ai_aicall_change", args=[row.call_id])
         return format_html('<a class="text-link" href="{}">#{}</a>', page, row.call_id)
+
+
+def _called(field: str) -> str:
+    return str(_("reason") if field == "reason" else Lead._meta.get_field(field).verbose_name)  # type: ignore[union-attr]  # no relation is among them
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(_("Yes") if value else _("No"))
+    return str(value)
 
 
 @admin.action(description=_("Analyze with AI"), permissions=["change"])

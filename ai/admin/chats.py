@@ -98,7 +98,7 @@ class ChatSessionAdmin(ReadOnly, TenantAdmin):
     @display(description=_("conversation"))
     def conversation(self, chat: ChatSession) -> SafeString:
         messages = ChatMessage.objects.filter(session=chat).order_by("seq")
-        return format_html_join("", "<p><b>{}</b> · {}</p><p>{}</p>{}{}", map(_told, messages))
+        return format_html_join("", '<div class="mb-4"><p><b>{}</b> · {}</p><p>{}</p>{}{}</div>', map(_told, messages))
 
 
 def _told(message: ChatMessage) -> tuple[Any, ...]:

@@ -44,12 +44,12 @@ class DocumentForm(forms.ModelForm):
     """A file, or a text and what it is."""
 
     upload = forms.FileField(
-        required=False, label=_("file"), help_text=".txt, .md, .html, .pdf, .csv", widget=UnfoldAdminFileFieldWidget
+        required=False, label=_("File"), help_text=".txt, .md, .html, .pdf, .csv", widget=UnfoldAdminFileFieldWidget
     )
-    text = forms.CharField(required=False, label=_("or a text"), strip=False, widget=UnfoldAdminTextareaWidget)
+    text = forms.CharField(required=False, label=_("Or a text"), strip=False, widget=UnfoldAdminTextareaWidget)
     text_kind = forms.ChoiceField(
         required=False,
-        label=_("kind of the text"),
+        label=_("Kind of the text"),
         choices=[kind for kind in Document.Kind.choices if kind[0] != Document.Kind.PDF],
         widget=UnfoldAdminSelectWidget,
     )

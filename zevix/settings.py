@@ -279,8 +279,8 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="").rstrip("/")  # any serv
 OPENAI_TIMEOUT = env.float("OPENAI_TIMEOUT", default=60.0)  # seconds without a sign of life
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4o-mini")
 OPENAI_EMBEDDING_MODEL = env.str("OPENAI_EMBEDDING_MODEL", default="text-embedding-3-small")
-AI_ANALYSIS_PARALLEL = env.int("AI_ANALYSIS_PARALLEL", default=10)  # leads that are asked about at once
-AI_ANALYSIS_PER_MINUTE = env.int("AI_ANALYSIS_PER_MINUTE", default=500)  # 0 for any number
+AI_ANALYSIS_PARALLEL = env.int("AI_ANALYSIS_PARALLEL", default=12)  # leads that are asked about at once
+AI_ANALYSIS_PER_MINUTE = env.int("AI_ANALYSIS_PER_MINUTE", default=3_000)  # 0 for any number
 ZEVIX_DEFAULT_WORKSPACE = env.str("ZEVIX_DEFAULT_WORKSPACE", default="")  # a public key; empty: the oldest workspace
 CHAT_SESSION_PER_MINUTE = env.int("CHAT_SESSION_PER_MINUTE", default=20)  # messages in one chat
 CHAT_SESSION_MESSAGES = env.int("CHAT_SESSION_MESSAGES", default=200)  # in one chat altogether

@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Value
-from django.db.models.functions import Lower
-from django.db.models.lookups import Exact
 from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
@@ -61,7 +58,7 @@ def hold(email: str, workspace: Workspace) -> int | None:
             "SELECT pg_advisory_xact_lock(hashtextextended('ai.new_leads:' || %s || ':' || lower(%s), 0))",
             [workspace.pk, email],
         )
-    found = Lead.objects.for_workspace(workspace).exclude(email="").filter(Exact(Lower("email"), Lower(Value(email))))
+    found = Lead.objects.for_workspace(workspace).with_email(email)
     lead_id: int | None = found.order_by("pk").values_list("pk", flat=True).first()
     return lead_id
 

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
+from accounts.admin import user_of
 from accounts.models import Workspace
 from ai.analysis import starting
 from ai.models import AnalysisRun, LeadAnalysis
@@ -176,7 +177,7 @@ def analyze_with_ai(model_admin: LeadAdmin, request: HttpRequest, queryset: Lead
     for workspace in Workspace.objects.filter(pk__in=queryset.order_by().values("workspace"), is_catalogue=False):
         ids = list(queryset.filter(workspace=workspace).values_list("pk", flat=True))
         try:
-            run = starting.start(Selection(ids), workspace=workspace, by=request.user)  # type: ignore[arg-type]  # it lets nobody else in
+            run = starting.start(Selection(ids), workspace=workspace, by=user_of(request))
         except Refusal as refusal:
             model_admin.message_user(request, f"{workspace}: {refusal}", messages.ERROR)
             continue

@@ -13,7 +13,7 @@ from ai.chat.questions import Talk
 from ai.chat.runs import Run
 from ai.errors import BudgetExceeded
 from ai.knowledge import contexts, searching
-from ai.models import AICall, ChatMessage, ChatSession
+from ai.models import AICall, ChatMessage
 from ai.openai_gateway import Question
 from ai.prompts import versions
 from zevix.errors import NotFound
@@ -66,35 +66,28 @@ def _of_themselves(turn: Turn) -> dict[str, Any]:
     assert identity
     signed = {name: getattr(identity, name) for name in ("name", "email", "phone")}
     lead_id = visitors.lead_of(identity, turn.session.workspace)
-    known = _context(lead_id, turn) if lead_id else {}
+    known = _context(lead_id, turn, visitor_id=identity.id) if lead_id else {}
     lead = {name: value for name, value in known.get("lead", {}).items() if name in _THEIR_OWN}
-    theirs = ChatSession.objects.for_workspace(turn.session.workspace).filter(lead=lead_id, user=None)
-    own = set(theirs.filter(visitor_id=identity.id).values_list("last_at", flat=True))
-    return {
-        "lead": {name: value for name, value in signed.items() if value} | lead,
-        "earlier_chats": [chat for chat in known.get("earlier_chats", []) if chat["last_at"] in own],
-    }
+    return {**known, "lead": {name: value for name, value in signed.items() if value} | lead}
 
 
-def _context(lead_id: int, turn: Turn) -> dict[str, Any]:
+def _context(lead_id: int, turn: Turn, *, visitor_id: str = "") -> dict[str, Any]:
     """``lead`` and ``earlier_chats``; nothing of a lead that was deleted since."""
+    session = turn.session
     try:
-        known = contexts.retrieve_customer_context(lead_id, workspace=turn.session.workspace)
+        known = contexts.retrieve_customer_context(
+            lead_id, workspace=session.workspace, visitor_id=visitor_id, but=session
+        )
     except NotFound:
         return {}
-    earlier = [chat for chat in known["chats"] if chat["last_at"] != turn.session.last_at]
-    return {"lead": known["lead"], "earlier_chats": earlier}
+    return {"lead": known["lead"], "earlier_chats": known["chats"]}
 
 
 def _passages(turn: Turn, run: Run) -> list[dict[str, Any]]:
     found = searching.search(
         turn.asked.text, workspace=run.workspace, user=None, limit=_PASSAGES, with_internal=False
     )  # fmt: skip
-    shown = [
-        {"source": number, "title": passage.title, "heading": passage.heading, "page": passage.page, "text": passage.text}
-        for number, passage in run.read(found)
-    ]  # fmt: skip
-    return [{name: value for name, value in passage.items() if value} for passage in shown]
+    return run.read(found)
 
 
 def _require_share(turn: Turn) -> None:

@@ -39,15 +39,29 @@ class Run:
     def user(self) -> User | None:
         return self.member.user if self.member else None
 
-    def read(self, passages: Sequence[Passage]) -> list[tuple[int, Passage]]:
-        """Take passages among the sources; returns each with the number that cites it. One read before keeps its number."""
+    def read(self, passages: Sequence[Passage]) -> list[dict[str, Any]]:
+        """Take passages among the sources; returns each as the AI is told of it: what it says, and the number that cites it (``source``).
+
+        One read before keeps its number.
+        """
         for passage in passages:
             if _place(passage) not in map(_place, self.sources):
                 self.sources.append(passage)
             self.reads_untrusted = True
         places = [_place(source) for source in self.sources]
-        return [(places.index(_place(passage)) + 1, passage) for passage in passages]
+        return [_told(places.index(_place(passage)) + 1, passage) for passage in passages]
 
 
 def _place(passage: Passage) -> tuple[int, int]:
     return passage.document_id, passage.number
+
+
+def _told(number: int, passage: Passage) -> dict[str, Any]:
+    told = {
+        "source": number,
+        "title": passage.title,
+        "heading": passage.heading,
+        "page": passage.page,
+        "text": passage.text,
+    }
+    return {name: value for name, value in told.items() if value}

@@ -11,9 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
-from django.db.models import Value
-from django.db.models.functions import Lower
-from django.db.models.lookups import Exact
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Workspace
@@ -71,8 +68,7 @@ def lead_of(identity: Identity, workspace: Workspace) -> int | None:
     """The oldest of the workspace's leads with the visitor's e-mail address."""
     if not identity.email:
         return None
-    same = Exact(Lower("email"), Lower(Value(identity.email)))
-    found = Lead.objects.for_workspace(workspace).exclude(email="").filter(same).order_by("pk")
+    found = Lead.objects.for_workspace(workspace).with_email(identity.email).order_by("pk")
     lead_id: int | None = found.values_list("pk", flat=True).first()
     return lead_id
 

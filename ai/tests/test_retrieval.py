@@ -379,6 +379,32 @@ def test_what_is_known_of_a_customer(member):
     ]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_known_takes_four_queries(member, count, django_assert_num_queries):
+    lead = make_lead(member.workspace)
+    for _number in range(count):
+        chat = ChatSession.objects.create(workspace=member.workspace, lead=lead)
+        ChatMessage.objects.create(workspace=member.workspace, session=chat, seq=1, role="user", text="Hello")
+
+    with django_assert_num_queries(4):
+        found = contexts.retrieve_customer_context(lead.pk, workspace=member.workspace)
+
+    assert [chat["messages"] for chat in found["chats"]] == [[{"role": "user", "content": "Hello"}]] * count
+
+
+def test_a_signed_visitors_own_chats_are_found_behind_any_number_of_others(member):
+    lead = make_lead(member.workspace)
+    own, *_others, going_on = [
+        ChatSession.objects.create(workspace=member.workspace, lead=lead, visitor_id=visitor, summary=f"Chat {number}")
+        for number, visitor in enumerate(["7", "8", "", "", "", "", "", "7"])
+    ]
+    ChatSession.objects.update(last_at=own.last_at)  # at the same moment, too
+
+    found = contexts.retrieve_customer_context(lead.pk, workspace=member.workspace, visitor_id="7", but=going_on)
+
+    assert [chat["summary"] for chat in found["chats"]] == ["Chat 0"]
+
+
 def test_a_customer_of_somebody_else_is_none(member, stranger):
     lead = make_lead(stranger.workspace)
 

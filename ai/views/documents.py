@@ -67,7 +67,7 @@ class Documents(Idempotent, TakesUploads, _OfDocuments):
     parser_classes = [JSONParser, FormParser]
 
     @property
-    def max_body(self) -> int:  # type: ignore[override]
+    def max_body(self) -> int:  # type: ignore[override]  # others have a number there
         return settings.DOCUMENT_MAX_BYTES
 
     @extend_schema(parameters=_FILTERS + PAGING, responses=DocumentPage)

@@ -3,7 +3,6 @@
 from ai.chat.runs import Run
 from ai.chat.tools.offering import Arguments, Offer, Text, Told
 from ai.knowledge import searching
-from ai.knowledge.passages import Passage
 
 _LONGEST = 500  # characters of a question
 
@@ -21,19 +20,8 @@ def search(question: Question, run: Run) -> Told:
         category=question.category or "",
         with_internal=run.member is not None,
     )
-    passages = [_shown(number, passage) for number, passage in run.read(found)]
+    passages = run.read(found)
     return Told({"found": len(passages)}, {"passages": passages})
-
-
-def _shown(number: int, passage: Passage) -> dict[str, object]:
-    told = {
-        "source": number,
-        "title": passage.title,
-        "heading": passage.heading,
-        "page": passage.page,
-        "text": passage.text,
-    }
-    return {name: value for name, value in told.items() if value}
 
 
 OFFER = Offer(

@@ -11,7 +11,7 @@ from accounts.models import Role
 from accounts.tests.factories import make_member
 from ai.chat import visitors
 from ai.models import ChatSession
-from ai.tests.test_chat import blocks, say
+from ai.tests.chats import blocks, say
 from leads.models import Activity
 from leads.tests.factories import make_lead
 

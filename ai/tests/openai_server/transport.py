@@ -101,6 +101,7 @@ def _unscripted(body: Body) -> Answer:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128  # by default five may knock at once, and the sixth is turned away
     api: Api
 
     def __init__(self, *args: Any) -> None:

@@ -43,6 +43,7 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # former ones: what they sealed can still be read
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]", HOST]
@@ -302,6 +303,18 @@ AI_PRICES = {
     "text-embedding-3-large": (0.13, 0.13, 0.0),
     **{model: tuple(prices) for model, prices in env.json("AI_PRICES", default={}).items()},
 }
+
+# Pipedrive --------------------------------------------------------------------------------------------------------------
+
+# the account of the workspace of ZEVIX_DEFAULT_WORKSPACE; other workspaces connect their own
+PIPEDRIVE_API_KEY = env.str("PIPEDRIVE_API_KEY", default="").strip()
+PIPEDRIVE_DOMAIN = env.str("PIPEDRIVE_DOMAIN", default="").strip()
+PIPEDRIVE_BASE_URL = env.str("PIPEDRIVE_BASE_URL", default="").rstrip(
+    "/"
+)  # in the place of https://<domain>.pipedrive.com, for all
+PIPEDRIVE_TIMEOUT = env.float("PIPEDRIVE_TIMEOUT", default=15.0)  # seconds that an answer may take
+# after which a request without an answer is taken to have come to nothing, where nothing of it can be found
+PIPEDRIVE_UNCERTAIN = timedelta(seconds=env.float("PIPEDRIVE_UNCERTAIN_SECONDS", default=60.0))
 
 # Jobs and mail ----------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("billing.urls")),
     path("", include("leads.urls")),
+    path("", include("crm.urls")),
     path("", include("ai.urls")),
 ]
 

@@ -1,0 +1,1 @@
+"""Jobs of the CRM: fetch, delegate, nothing else."""

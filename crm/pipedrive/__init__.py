@@ -1,0 +1,1 @@
+"""Pipedrive, both ways: who is who, what goes where, and what both agree on."""

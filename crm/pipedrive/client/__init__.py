@@ -1,0 +1,1 @@
+"""Pipedrive's API: our words in and out, and nobody else speaks HTTP with it."""

@@ -1,0 +1,1 @@
+"""What the CRM's routes take and answer."""

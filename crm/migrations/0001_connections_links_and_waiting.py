@@ -22,7 +22,10 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("lead_id", models.BigIntegerField(unique=True)),
                 ("version", models.BigIntegerField()),
-                ("changed_at", models.DateTimeField()),
+                ("changed_at", models.DateTimeField(verbose_name="changed")),
+                ("problem", models.TextField(blank=True, default="", verbose_name="problem")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("retry_at", models.DateTimeField(editable=False, null=True, verbose_name="tried again at")),
                 (
                     "workspace",
                     models.ForeignKey(
@@ -466,8 +469,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "lead_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        editable=False,
+                        help_text="Only these; null for all.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
+                (
                     "cursor",
-                    models.BigIntegerField(default=0, editable=False, help_text="The last lead that was dealt with."),
+                    models.BigIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="The last lead (of a sweep: link) that was dealt with.",
+                    ),
                 ),
                 ("total_count", models.PositiveIntegerField(default=0, verbose_name="leads")),
                 ("done_count", models.PositiveIntegerField(default=0, verbose_name="done")),
@@ -476,9 +493,20 @@ class Migration(migrations.Migration):
                 ("pulled_count", models.PositiveIntegerField(default=0, verbose_name="changed here")),
                 ("conflict_count", models.PositiveIntegerField(default=0, verbose_name="conflicts")),
                 ("failed_count", models.PositiveIntegerField(default=0, verbose_name="failed")),
-                ("result", models.JSONField(default=dict, editable=False, help_text="Of a plan: what would be done.")),
+                (
+                    "result",
+                    models.JSONField(
+                        default=dict,
+                        editable=False,
+                        help_text="Of a plan: what would be done; else the leads that failed, and why.",
+                    ),
+                ),
                 ("failure", models.TextField(blank=True, default="", verbose_name="why it failed")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="started")),
+                (
+                    "beat_at",
+                    models.DateTimeField(editable=False, help_text="When somebody was last at it.", null=True),
+                ),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
                 (
                     "connection",
@@ -647,6 +675,18 @@ class Migration(migrations.Migration):
                 name="crm_links_in_trouble",
             ),
         ),
+        migrations.AddIndex(
+            model_name="link",
+            index=models.Index(
+                condition=models.Q(("retry_at__isnull", False)),
+                fields=["connection", "retry_at"],
+                name="crm_links_tried_again",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="link",
+            index=models.Index(fields=["connection", "synced_at"], name="crm_links_by_sync"),
+        ),
         migrations.AddConstraint(
             model_name="link",
             constraint=models.UniqueConstraint(fields=("connection", "lead"), name="crm_a_lead_is_linked_once"),
@@ -654,6 +694,26 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="link",
             constraint=models.UniqueConstraint(fields=("connection", "person_id"), name="crm_a_person_is_linked_once"),
+        ),
+        migrations.AddIndex(
+            model_name="changedlead",
+            index=models.Index(fields=["workspace", "lead_id"], name="crm_changed_leads"),
+        ),
+        migrations.AddIndex(
+            model_name="inboxevent",
+            index=models.Index(
+                condition=models.Q(("outcome", "waiting")),
+                fields=["connection", "entity", "entity_id"],
+                name="crm_waiting_by_object",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="syncrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind__in", ["sync", "backfill"]), ("status__in", ["queued", "running"])),
+                fields=("connection", "kind"),
+                name="crm_one_run_of_a_kind_at_a_time",
+            ),
         ),
         migrations.AddIndex(
             model_name="syncrun",

@@ -4,8 +4,8 @@ from django.db import migrations
 CREATE = """
 CREATE FUNCTION crm_note_changed_leads() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO crm_changedlead (workspace_id, lead_id, version, changed_at)
-    SELECT workspace_id, id, version, clock_timestamp() FROM changed
+    INSERT INTO crm_changedlead (workspace_id, lead_id, version, changed_at, problem, attempts)
+    SELECT workspace_id, id, version, clock_timestamp(), '', 0 FROM changed
     WHERE workspace_id = ANY (ARRAY(SELECT workspace_id FROM crm_connection))
     ON CONFLICT (lead_id) DO UPDATE SET version = greatest(crm_changedlead.version, excluded.version), changed_at = excluded.changed_at;
     RETURN NULL;

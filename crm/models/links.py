@@ -66,6 +66,10 @@ class Link(Leased):
         indexes = [
             models.Index(fields=["connection", "organization_id"], name="crm_links_by_organization"),
             models.Index(fields=["connection", "problem_at"], condition=~Q(problem=""), name="crm_links_in_trouble"),
+            models.Index(
+                fields=["connection", "retry_at"], condition=Q(retry_at__isnull=False), name="crm_links_tried_again"
+            ),
+            models.Index(fields=["connection", "synced_at"], name="crm_links_by_sync"),
         ]
 
     def __str__(self) -> str:

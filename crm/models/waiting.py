@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -20,13 +21,17 @@ class ChangedLead(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_constraint=False)
     lead_id = models.BigIntegerField(unique=True)
     version = models.BigIntegerField()
-    changed_at = models.DateTimeField()
+    changed_at = models.DateTimeField(_("changed"))
+    problem = models.TextField(_("problem"), blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    retry_at = models.DateTimeField(_("tried again at"), null=True, editable=False)
 
     objects: ClassVar[Any] = TenantQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("changed lead")
         verbose_name_plural = _("changed leads")
+        indexes = [models.Index(fields=["workspace", "lead_id"], name="crm_changed_leads")]
 
     def __str__(self) -> str:
         return str(self.lead_id)
@@ -66,6 +71,11 @@ class InboxEvent(models.Model):
         constraints = [models.UniqueConstraint(fields=["connection", "event_id"], name="crm_an_event_is_kept_once")]
         indexes = [
             models.Index(fields=["connection", "id"], condition=Q(outcome="waiting"), name="crm_waiting_events"),
+            models.Index(
+                fields=["connection", "entity", "entity_id"],
+                condition=Q(outcome="waiting"),
+                name="crm_waiting_by_object",
+            ),
             models.Index(fields=["received_at"], name="crm_events_by_time"),
         ]
 
@@ -95,7 +105,10 @@ class SyncRun(models.Model):
     user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("user"))
     kind = models.TextField(_("kind"), choices=Kind)
     status = models.TextField(_("status"), choices=Status, default=Status.QUEUED)
-    cursor = models.BigIntegerField(default=0, editable=False, help_text="The last lead that was dealt with.")
+    lead_ids = ArrayField(models.BigIntegerField(), null=True, editable=False, help_text="Only these; null for all.")
+    cursor = models.BigIntegerField(
+        default=0, editable=False, help_text="The last lead (of a sweep: link) that was dealt with."
+    )
     total_count = models.PositiveIntegerField(_("leads"), default=0)
     done_count = models.PositiveIntegerField(_("done"), default=0)
     created_count = models.PositiveIntegerField(_("created"), default=0)
@@ -103,9 +116,12 @@ class SyncRun(models.Model):
     pulled_count = models.PositiveIntegerField(_("changed here"), default=0)
     conflict_count = models.PositiveIntegerField(_("conflicts"), default=0)
     failed_count = models.PositiveIntegerField(_("failed"), default=0)
-    result = models.JSONField(default=dict, editable=False, help_text="Of a plan: what would be done.")
+    result = models.JSONField(
+        default=dict, editable=False, help_text="Of a plan: what would be done; else the leads that failed, and why."
+    )
     failure = models.TextField(_("why it failed"), blank=True, default="")
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
+    beat_at = models.DateTimeField(null=True, editable=False, help_text="When somebody was last at it.")
     finished_at = models.DateTimeField(_("finished"), null=True)
 
     objects: ClassVar[Any] = TenantQuerySet.as_manager()
@@ -113,10 +129,21 @@ class SyncRun(models.Model):
     class Meta:
         verbose_name = _("sync run")
         verbose_name_plural = _("sync runs")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "kind"],
+                condition=Q(kind__in=["sync", "backfill"], status__in=["queued", "running"]),
+                name="crm_one_run_of_a_kind_at_a_time",
+            )
+        ]
         indexes = [models.Index(fields=["workspace", "id"], name="crm_runs_page")]
 
     def __str__(self) -> str:
         return f"{self.kind} #{self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (self.Status.QUEUED, self.Status.RUNNING)
 
     @property
     def progress(self) -> int:

@@ -2,6 +2,8 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import pgtrigger.compiler
+import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
@@ -135,6 +137,14 @@ class Migration(migrations.Migration):
                 ("theirs", models.JSONField(null=True, verbose_name="in Pipedrive")),
                 ("ours_at", models.DateTimeField(null=True, verbose_name="changed in Zevix")),
                 ("theirs_at", models.DateTimeField(null=True, verbose_name="changed in Pipedrive")),
+                (
+                    "is_overwritten",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Pipedrive's value was written while ours was on its way, which took its place.",
+                        verbose_name="overwritten",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="found")),
                 (
                     "choice",
@@ -255,6 +265,10 @@ class Migration(migrations.Migration):
                 ("is_leading", models.BooleanField(default=False, verbose_name="leads the status")),
                 ("remote_id", models.BigIntegerField(null=True, verbose_name="id in Pipedrive")),
                 ("title", models.TextField(verbose_name="title")),
+                (
+                    "wanted_title",
+                    models.TextField(blank=True, default="", editable=False, help_text="As it was asked for here."),
+                ),
                 ("value", models.DecimalField(decimal_places=2, max_digits=14, null=True, verbose_name="value")),
                 ("currency", models.TextField(blank=True, default="", verbose_name="currency")),
                 (
@@ -266,6 +280,7 @@ class Migration(migrations.Migration):
                             ("won", "Won"),
                             ("lost", "Lost"),
                             ("deleted", "Deleted"),
+                            ("refused", "Refused by Pipedrive"),
                         ],
                         default="queued",
                         verbose_name="status",
@@ -276,6 +291,16 @@ class Migration(migrations.Migration):
                 ("person_id", models.BigIntegerField(null=True, verbose_name="person")),
                 ("organization_id", models.BigIntegerField(null=True, verbose_name="organization")),
                 ("expected_close_date", models.DateField(null=True, verbose_name="expected to close")),
+                ("lost_reason", models.TextField(blank=True, default="", verbose_name="why it was lost")),
+                (
+                    "note",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="The lead's notes, until they are at the deal in Pipedrive.",
+                        verbose_name="note to be written",
+                    ),
+                ),
                 ("problem", models.TextField(blank=True, default="", verbose_name="problem")),
                 ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
                 ("retry_at", models.DateTimeField(editable=False, null=True, verbose_name="tried again at")),
@@ -396,7 +421,17 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
+                (
+                    "sent_as",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        editable=False,
+                        help_text="The key by which its person is made.",
+                    ),
+                ),
                 ("snapshot", models.JSONField(default=dict, editable=False)),
+                ("pushed", models.JSONField(default=dict, editable=False)),
                 ("problem", models.TextField(blank=True, default="", verbose_name="problem")),
                 ("problem_at", models.DateTimeField(editable=False, null=True, verbose_name="problem since")),
                 (
@@ -634,7 +669,28 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="deal",
             index=models.Index(
-                condition=models.Q(("status", "queued")), fields=["connection", "id"], name="crm_queued_deals"
+                condition=models.Q(("status", "queued"), models.Q(("note", ""), _negated=True), _connector="OR"),
+                fields=["connection", "id"],
+                name="crm_deals_to_be_done",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="deal",
+            index=models.Index(fields=["connection", "lead"], name="crm_deals_by_lead"),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="deal",
+            trigger=pgtrigger.compiler.Trigger(
+                name="leads_where_no_other_does",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."lead_id" IS DISTINCT FROM (NEW."lead_id"))',
+                    func="\n                    NEW.is_leading = (OLD.is_leading OR NEW.status = 'open') AND NOT EXISTS (\n                        SELECT FROM crm_deal WHERE connection_id = NEW.connection_id AND lead_id = NEW.lead_id AND is_leading AND id <> NEW.id\n                    );\n                    RETURN NEW;\n                ",
+                    hash="854acebc4bb30f8f88b4ce681e11109beaf9d86c",
+                    operation="UPDATE",
+                    pgid="pgtrigger_leads_where_no_other_does_f24ef",
+                    table="crm_deal",
+                    when="BEFORE",
+                ),
             ),
         ),
         migrations.AddConstraint(
@@ -644,8 +700,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="deal",
             constraint=models.UniqueConstraint(
+                models.F("connection"),
+                models.F("lead"),
                 condition=models.Q(("is_leading", True)),
-                fields=("connection", "lead"),
                 name="crm_one_deal_leads_a_lead",
             ),
         ),

@@ -30,7 +30,8 @@ class Leased(models.Model):
 class Link(Leased):
     """A lead and the person that it is in Pipedrive; without a person, one that is to be sent and could not be yet.
 
-    ``snapshot`` holds for each mapped field what both sides had when they last agreed: ``{"name": [ours, theirs], …}``.
+    ``snapshot`` holds for each mapped field what both sides had when they last agreed: ``{"name": [ours, theirs], …}``. Without
+    ``synced_at`` the person is read anew the next time.
     """
 
     class State(models.TextChoices):
@@ -45,7 +46,10 @@ class Link(Leased):
     person_id = models.BigIntegerField(_("person"), null=True, blank=True)
     organization_id = models.BigIntegerField(_("organization"), null=True, blank=True)
     state = models.TextField(_("state"), choices=State, default=State.ACTIVE)
+    sent_as = models.TextField(blank=True, default="", editable=False, help_text="The key by which its person is made.")
     snapshot = models.JSONField(default=dict, editable=False)
+    # field → the values there that our last writes found, and that they left
+    pushed = models.JSONField(default=dict, editable=False)
     problem = models.TextField(_("problem"), blank=True, default="")
     problem_at = models.DateTimeField(_("problem since"), null=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Failed ones in a row.")
@@ -128,6 +132,11 @@ class Conflict(models.Model):
     theirs = models.JSONField(_("in Pipedrive"), null=True)
     ours_at = models.DateTimeField(_("changed in Zevix"), null=True)
     theirs_at = models.DateTimeField(_("changed in Pipedrive"), null=True)
+    is_overwritten = models.BooleanField(
+        _("overwritten"),
+        default=False,
+        help_text=_("Pipedrive's value was written while ours was on its way, which took its place."),
+    )
     created_at = models.DateTimeField(_("found"), auto_now_add=True)
     choice = models.TextField(_("resolved with"), choices=Choice, blank=True, default="")
     by_rule = models.BooleanField(_("by rule"), default=False)

@@ -598,6 +598,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "search_limit",
+                    models.PositiveSmallIntegerField(
+                        default=10, help_text="10, with every plan.", verbose_name="searches in two seconds"
+                    ),
+                ),
+                (
                     "requested",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.DateTimeField(), default=list, editable=False, size=None
@@ -610,6 +616,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("closed_until", models.DateTimeField(editable=False, null=True, verbose_name="closed until")),
+                (
+                    "refused",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="Times in a row that too much was asked for, without a word on when to go on.",
+                    ),
+                ),
                 (
                     "connection",
                     models.OneToOneField(

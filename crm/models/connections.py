@@ -74,7 +74,7 @@ class Connection(models.Model):
 
 
 class TokenMeter(models.Model):
-    """What was asked of an account lately: the tokens of the day, and the moments of the last requests."""
+    """What was asked of an account lately: the tokens of the day (in UTC), and the moments of the last and the next requests."""
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", verbose_name=_("workspace"))
     connection = models.OneToOneField(
@@ -88,9 +88,17 @@ class TokenMeter(models.Model):
     burst_limit = models.PositiveSmallIntegerField(
         _("requests in two seconds"), default=20, help_text=_("20, 40, 100 or 120, by the plan.")
     )
+    search_limit = models.PositiveSmallIntegerField(
+        _("searches in two seconds"), default=10, help_text=_("10, with every plan.")
+    )
     requested = ArrayField(models.DateTimeField(), default=list, editable=False)
     searched = ArrayField(models.DateTimeField(), default=list, editable=False)
     closed_until = models.DateTimeField(_("closed until"), null=True, editable=False)
+    refused = models.PositiveSmallIntegerField(
+        default=0,
+        editable=False,
+        help_text="Times in a row that too much was asked for, without a word on when to go on.",
+    )
 
     objects: ClassVar[Any] = TenantQuerySet.as_manager()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Forbidden, NotConfigured, Rejected, Unreachable
+from zevix.errors import Forbidden, NotConfigured, Refusal, Rejected, Unreachable
 
 
 class NotConnected(NotConfigured):
@@ -36,3 +36,11 @@ class Busy(Unreachable):
 
 class ForBetaUsers(Forbidden):
     message = _("This is for beta users.")
+
+
+class WrongPassword(Refusal):
+    code, status = "invalid_credentials", 401
+    message = _("The webhook's user or password is wrong.")
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Basic"})

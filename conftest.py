@@ -16,8 +16,16 @@ from accounts.models import Membership, User
 from accounts.tests.factories import make_member, make_user
 from ai.tests.openai_server.fixture import openai_server, started_openai_server
 from billing.tests.stripe_server.fixture import started_stripe_server, stripe_server
+from crm.tests.pipedrive_server.fixture import pipedrive_server, started_pipedrive_server
 
-__all__ = ["openai_server", "started_openai_server", "started_stripe_server", "stripe_server"]
+__all__ = [
+    "openai_server",
+    "pipedrive_server",
+    "started_openai_server",
+    "started_pipedrive_server",
+    "started_stripe_server",
+    "stripe_server",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,25 @@
+"""`pipedrive_server`, for every test of the project."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from crm.tests.pipedrive_server import PipedriveServer
+
+
+@pytest.fixture(scope="session")
+def started_pipedrive_server() -> Iterator[PipedriveServer]:
+    server = PipedriveServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def pipedrive_server(started_pipedrive_server: PipedriveServer, settings: Any) -> Iterator[PipedriveServer]:
+    """An account in which nobody has worked yet, which the settings point at."""
+    started_pipedrive_server.reset()
+    settings.PIPEDRIVE_BASE_URL = started_pipedrive_server.url
+    yield started_pipedrive_server
+    started_pipedrive_server.slow(0)
+    assert started_pipedrive_server.broken == []

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Workspace
 from ai.errors import LeadKnown
-from leads import editing
+from leads import addresses, editing
 from leads.history import Author
-from leads.models import Lead
 from leads.values import CLEANERS, IDENTIFYING
 from zevix.errors import ValidationFailed
 
@@ -44,23 +43,9 @@ def checked(
 @transaction.atomic
 def add(fields: Mapping[str, Any], *, workspace: Workspace, by: Author) -> int:
     """Add a lead of checked fields; returns its id. Raises LeadKnown where one has its e-mail address."""
-    if found := hold(fields.get("email", ""), workspace):
+    if found := addresses.hold(fields.get("email", ""), workspace):
         raise LeadKnown(lead_id=found)
     return editing.create({**fields, "source": SOURCE}, workspace=workspace, by=by)
-
-
-def hold(email: str, workspace: Workspace) -> int | None:
-    """The oldest lead with an e-mail address, in any case. Nobody else adds one by way of the AI until the transaction ends."""
-    if not email:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('ai.new_leads:' || %s || ':' || lower(%s), 0))",
-            [workspace.pk, email],
-        )
-    found = Lead.objects.for_workspace(workspace).with_email(email)
-    lead_id: int | None = found.order_by("pk").values_list("pk", flat=True).first()
-    return lead_id
 
 
 def _cleaned(name: str, value: Any) -> Any:

@@ -12,6 +12,7 @@ from leads import activities, editing
 from leads.errors import NotYourLead
 from leads.history import Author
 from leads.models import Activity, Lead, LeadStatus
+from leads.signals import deal_wanted
 from leads.values import text
 from zevix.errors import NotFound
 
@@ -41,6 +42,8 @@ def want(
         editing.update(lead_id, {"status": status}, workspace=workspace, by=by)
     task = {"type": Activity.Type.TASK.value, "text": f"Deal: {title}, {value:,.2f} {currency}"}
     activity_id = activities.add(lead_id, task, workspace=workspace, by=by)
+    deal = {"title": title, "value": value, "currency": currency}
+    deal_wanted.send(sender=Lead, lead_id=lead_id, workspace=workspace, by=by, **deal)
     return {"lead_id": lead_id, "status": status, "activity_id": activity_id}
 
 

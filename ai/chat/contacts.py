@@ -9,7 +9,7 @@ from django.db import transaction
 from ai import new_leads
 from ai.chat.runs import Run
 from ai.models import ChatSession
-from leads import activities, editing
+from leads import activities, addresses, editing
 from leads.history import Author
 from leads.models import Activity
 from leads.values import normalized_phone
@@ -56,7 +56,7 @@ def were_given(contact: Mapping[str, str], run: Run) -> bool:
 
 def _lead(fields: Mapping[str, str], session: ChatSession) -> int:
     workspace = session.workspace
-    lead_id = new_leads.hold(fields.get("email", ""), workspace)
+    lead_id = addresses.hold(fields.get("email", ""), workspace)
     if lead_id is None:
         lead_id = editing.create({**fields, "source": new_leads.SOURCE}, workspace=workspace, by=_BY)
     # not by its whole id: whoever has that can read the chat

@@ -20,10 +20,13 @@ class DealQuerySet(TenantQuerySet["Deal"]):
         """Not those of leads in the bin."""
         return self.filter(Exists(Lead.objects.filter(pk=OuterRef("lead"))))
 
+    def to_be_done(self) -> Self:
+        """Those with something still to be done in Pipedrive: to be made there, or to be given their note."""
+        return self.filter(Q(status=Deal.Status.QUEUED) | ~Q(note=""))
+
     def due(self) -> Self:
-        """Those with something still to be done in Pipedrive, now: to be made there, or to be given their note."""
-        waiting = self.filter(Q(status=Deal.Status.QUEUED) | ~Q(note=""))
-        return waiting.filter(Q(retry_at=None) | Q(retry_at__lte=timezone.now())).of_present_leads()
+        """Those of them whose time has come."""
+        return self.to_be_done().filter(Q(retry_at=None) | Q(retry_at__lte=timezone.now())).of_present_leads()
 
 
 class Deal(models.Model):

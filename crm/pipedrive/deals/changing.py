@@ -1,16 +1,87 @@
 """Changing a deal from here: in Pipedrive first, then in the mirror, then the lead's status."""
 
+from functools import partial
 from typing import Any
 
 from accounts.models import Workspace
+from crm.errors import TokenRefused
 from crm.models import Deal
+from crm.pipedrive import accounts, waking
+from crm.pipedrive.accounts import Account
+from crm.pipedrive.deals import mirroring
+from crm.pipedrive.limits import Lane
+from crm.pipedrive.mapping.setup import Setup
+from leads.errors import NotYourLead
 from leads.history import Author
+from leads.models import Lead
+from zevix.errors import NotFound, Unreachable, ValidationFailed
+
+_PATIENCE = 10.0  # seconds that somebody waits for the answer
 
 
-def change(deal_id: int, changes: dict[str, Any], *, workspace: Workspace, by: Author) -> Deal:
-    """Change checked fields of a deal; ``deal_id`` is Pipedrive's. Returns its mirror.
+def find(deal_id: int, *, workspace: Workspace) -> Deal:
+    """The workspace's deal of this id in Pipedrive. Raises NotFound, also for those that were deleted, and those of leads in the bin."""
+    known = Deal.objects.for_workspace(workspace).of_present_leads().exclude(status=Deal.Status.DELETED)
+    found: Deal | None = known.select_related("connection").filter(remote_id=deal_id).first()
+    if found is None:
+        raise NotFound
+    return found
 
-    Raises NotFound, NotYourLead, NotConnected, ValidationFailed (a stage that there is not), Unreachable and Rejected; then nothing
-    is changed here.
+
+def change(deal: Deal, changes: dict[str, Any], *, by: Author) -> Deal:
+    """Change checked fields of a deal; a stage is an id or a name. Returns the mirror as it is then.
+
+    Raises NotFound, NotYourLead, NotConnected, ValidationFailed, Unreachable and Rejected; then nothing is changed here.
     """
-    raise NotImplementedError
+    assigned = Lead.objects.filter(pk=deal.lead_id).values_list("assigned_user_id", flat=True).first()
+    if not by.may_change(assigned):
+        raise NotYourLead
+    body = _body(deal, changes)
+    account = accounts.open(deal.connection, lane=Lane.INTERACTIVE, patience=_PATIENCE)
+    kept = _changed(deal, body, account) if body else deal
+    if kept is None or kept.status == Deal.Status.DELETED:
+        raise NotFound
+    _follow(kept, account)
+    return kept
+
+
+def _changed(deal: Deal, body: dict[str, Any], account: Account) -> Deal | None:
+    deal_id = deal.remote_id or 0
+    pipedrive = account.pipedrive
+    return mirroring.keep(
+        deal_id,
+        account=account,
+        first=lambda: pipedrive.update_deal(deal_id, body),
+        read=partial(pipedrive.deal, deal_id),
+    )
+
+
+def _follow(deal: Deal, account: Account) -> None:
+    """The lead's status, at once where that is possible; what was done in Pipedrive is done either way."""
+    try:
+        mirroring.tell(deal, account=account)
+    except (Unreachable, TokenRefused):
+        waking.wake(deal.connection_id)
+
+
+def _body(deal: Deal, changes: dict[str, Any]) -> dict[str, Any]:
+    body = {name: changes[name] for name in ("title", "currency", "status", "lost_reason") if name in changes}
+    if "value" in changes:
+        body["value"] = float(changes["value"])
+    if "expected_close_date" in changes:
+        date = changes["expected_close_date"]
+        body["expected_close_date"] = date.isoformat() if date else None
+    if "stage" in changes:
+        body["stage_id"] = _stage(changes["stage"], deal)
+    return body
+
+
+def _stage(wanted: int | str, deal: Deal) -> int:
+    """A stage by its name in the deal's pipeline, or by its id in whichever. Raises ValidationFailed."""
+    setup = Setup.of(deal.connection.account)
+    if isinstance(wanted, int) and any(stage.id == wanted for stage in setup.stages):
+        return wanted
+    try:
+        return setup.stage(wanted, deal.pipeline_id or 0)
+    except ValueError as error:
+        raise ValidationFailed(fields={"stage": [str(error)]})

@@ -1,17 +1,217 @@
 """Making the deals that are wanted, in Pipedrive: person, organization, deal and note, each once, whatever breaks in between."""
 
-from crm.models import Deal
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.errors import BudgetSpent, Busy, TokenRefused
+from crm.models import Creation, Deal, Link
+from crm.pipedrive import accounts, creating, mapping, syncing, waking
 from crm.pipedrive.accounts import Account
+from crm.pipedrive.deals import leading, mirroring, noting
+from crm.pipedrive.limits import Lane
+from leads.models import Lead
+from zevix.errors import NotFound, Rejected, Unreachable
+
+_PAUSE = 0.1  # seconds until somebody else may be done with it
+_SKEW = timedelta(minutes=2)  # of their clock and ours
+_FIRST, _LONGEST = timedelta(seconds=10), timedelta(hours=1)
+_OF_THE_STATUS = "status"
+
+
+def make_now(deal: Deal, *, seconds: float) -> bool:
+    """Whether a deal is there within so many seconds; else it stays queued, and is tried again before long.
+
+    Raises Rejected, and NotFound where nobody wants it any more.
+    """
+    deadline = time.monotonic() + seconds
+    try:
+        make(deal, account=_opened(deal, seconds), deadline=deadline)
+    except (Unreachable, TokenRefused) as error:
+        put_off(deal, error)
+        waking.wake(deal.connection_id)
+        _read_again(deal)
+    return deal.status != Deal.Status.QUEUED
 
 
 def make(deal: Deal, *, account: Account, deadline: float | None = None) -> None:
     """Have a queued deal made, and its note written; one that is there already is left alone.
 
-    ``deadline`` is a `time.monotonic`. Raises Unreachable and TokenRefused (it stays queued), and Rejected (it is refused).
+    ``deadline`` is a `time.monotonic`. Raises Unreachable and TokenRefused (it stays queued), Rejected (it is refused, and says why),
+    and NotFound where nobody wants it any more.
     """
-    raise NotImplementedError
+    while True:
+        _read_again(deal)
+        try:
+            if deal.status == Deal.Status.QUEUED:
+                _make(deal, account, deadline)
+            break
+        except Busy:
+            if deadline is None or time.monotonic() + _PAUSE > deadline:
+                raise
+            time.sleep(_PAUSE)
+    if deal.note:
+        noting.write_note(deal, account=account, deadline=deadline)
 
 
 def make_queued(account: Account) -> int:
-    """Make those of the account's deals that are due, oldest first; returns how many arrived. Raises Unreachable, TokenRefused."""
-    raise NotImplementedError
+    """Make those of the account's deals that are due, oldest first; returns how many arrived. Raises Unreachable, TokenRefused.
+
+    One that can't be made is put off, or refused, and keeps the reason; the next ones go on unless Pipedrive is out of reach for all.
+    """
+    arrived = 0
+    for deal in list(Deal.objects.filter(connection=account.connection).due().order_by("pk")):
+        was_queued = deal.status == Deal.Status.QUEUED
+        try:
+            make(deal, account=account)
+        except (Rejected, NotFound) as error:
+            if isinstance(error, TokenRefused):
+                raise
+            continue
+        except Unreachable as error:
+            put_off(deal, error)
+            if not isinstance(error, Busy):
+                raise
+            continue
+        arrived += was_queued
+    return arrived
+
+
+def _opened(deal: Deal, seconds: float) -> Account:
+    """What is wrong with the account is no reason to refuse the deal."""
+    try:
+        return accounts.open(deal.connection, lane=Lane.INTERACTIVE, patience=seconds)
+    except (Unreachable, TokenRefused):
+        raise
+    except Rejected as error:
+        raise TokenRefused(**error.details) from error
+
+
+def put_off(deal: Deal, error: Exception) -> None:
+    """Keep why a deal did not arrive, and when it is tried again. What is wrong with the whole account is told by the connection."""
+    wait = min(_FIRST * 2 ** min(deal.attempts, 20), _LONGEST)
+    at = error.details["until"] if isinstance(error, BudgetSpent) else timezone.now() + wait
+    Deal.objects.filter(pk=deal.pk).to_be_done().update(
+        problem=str(error), attempts=min(deal.attempts + 1, 1000), retry_at=at
+    )
+
+
+def _read_again(deal: Deal) -> None:
+    try:
+        deal.refresh_from_db()
+    except Deal.DoesNotExist:
+        raise NotFound
+
+
+def _make(deal: Deal, account: Account, deadline: float | None) -> None:
+    try:
+        person_id = _person(deal, account, deadline)
+        made = creating.ensure(
+            Creation.Kind.DEAL,
+            str(deal.pk),
+            account=account,
+            find=lambda since: _find(deal, person_id, since, account),
+            create=lambda: account.pipedrive.create_deal(_body(deal, person_id, account)),
+            deadline=deadline,
+        )
+    except TokenRefused:
+        raise
+    except Rejected as error:
+        _refuse(deal, str(error))
+        raise
+    _arrive(deal, made.id, made.body or account.pipedrive.deal(made.id), account)
+
+
+def _person(deal: Deal, account: Account, deadline: float | None) -> int:
+    outcome = syncing.sync_lead(deal.lead_id, account=account, send=True, deadline=deadline)
+    if outcome.person_id is None:
+        reason = outcome.problem or _("The lead is not there any more.")
+        raise Rejected(vendor="Pipedrive", reason=reason, kind="person")
+    return outcome.person_id
+
+
+def _find(deal: Deal, person_id: int, since: datetime | None, account: Account) -> int | None:
+    """The deal that a request without an answer has made: same person, same title, and no other wish's."""
+    if since is None:
+        return None
+    ours = Creation.objects.filter(connection=account.connection, kind=Creation.Kind.DEAL).exclude(remote_id=None)
+    for one in account.pipedrive.listed("deal", person_id=person_id, updated_since=since - _SKEW):
+        found = mirroring.mirrored(one)
+        is_since = found["remote_created_at"] is None or found["remote_created_at"] >= since - _SKEW
+        if found["title"] == deal.title and is_since and not ours.filter(remote_id=one["id"]).exists():
+            return int(one["id"])
+    return None
+
+
+def _body(deal: Deal, person_id: int, account: Account) -> dict[str, Any]:
+    """A new deal: in the stage of the lead's status, open, with what the mapping has for deals."""
+    body: dict[str, Any] = {"title": deal.title, "person_id": person_id}
+    link = Link.objects.filter(connection=account.connection, person_id=person_id).first()
+    if link is not None and link.organization_id:
+        body["org_id"] = link.organization_id
+    if deal.value is not None:
+        body["value"] = float(deal.value)
+    if deal.currency:
+        body["currency"] = deal.currency
+    lead = Lead.objects.filter(pk=deal.lead_id).values(*mapping.LEAD_COLUMNS).first()
+    return mapping.merged([body, *_mapped(lead, account), _place(lead, account)]) if lead else body
+
+
+def _mapped(lead: dict[str, Any], account: Account) -> list[dict[str, Any]]:
+    """What the lead has for fields of deals; what Pipedrive can't hold is told when the lead is compared."""
+    parts = []
+    for field in account.mapping.fields:
+        if field.entity != "deal" or field.name == _OF_THE_STATUS:
+            continue
+        value = field.ours(lead)
+        if not field.is_empty(value):
+            with suppress(ValueError):
+                parts.append(field.for_theirs(lead, mapping.Remote(), value))
+    return parts
+
+
+def _place(lead: dict[str, Any], account: Account) -> dict[str, Any]:
+    """A stage, which tells the pipeline, too. Of a lead that was won or lost the new deal begins where deals begin."""
+    stage = account.mapping.stage_for(lead["status"])
+    if stage is not None:
+        return {"stage_id": stage}
+    return {"pipeline_id": account.mapping.pipeline_id} if account.mapping.pipeline_id else {}
+
+
+def _arrive(deal: Deal, deal_id: int, remote: dict[str, Any] | None, account: Account) -> None:
+    """The wish becomes the mirror of its deal. Who gave it up meanwhile has a deal there all the same."""
+    with transaction.atomic():
+        mirroring.hold(account.connection)
+        lead = Lead.objects.filter(pk=deal.lead_id).select_for_update().first()
+        wanted = Deal.objects.filter(pk=deal.pk, status=Deal.Status.QUEUED)
+        if wanted.exists():
+            columns = _columns(deal_id, remote, account) | {"problem": "", "attempts": 0, "retry_at": None}
+            notes = lead.notes if lead is not None and remote is not None else ""
+            wanted.update(**columns, note=notes, updated_at=timezone.now())
+            _read_again(deal)
+            leading.settle(deal.lead_id, account.connection, opened=deal if deal.status == Deal.Status.OPEN else None)
+            leading.call_for_sync(deal.lead_id, account.connection)
+    if not Deal.objects.filter(pk=deal.pk).exists():
+        mirroring.mirror(deal_id, account=account)
+    _read_again(deal)
+
+
+def _columns(deal_id: int, remote: dict[str, Any] | None, account: Account) -> dict[str, Any]:
+    """What is known of the deal: by the row that a webhook brought sooner, which goes, else by what was read."""
+    row = Deal.objects.filter(connection=account.connection, remote_id=deal_id).first()
+    told = mirroring.mirrored(remote) if remote else {"remote_id": deal_id, "status": Deal.Status.DELETED}
+    if row is None:
+        return told
+    kept = {name: getattr(row, name) for name in mirroring.mirrored({"id": deal_id})}
+    row.delete()
+    return kept
+
+
+def _refuse(deal: Deal, reason: str) -> None:
+    wanted = Deal.objects.filter(pk=deal.pk, status=Deal.Status.QUEUED)
+    wanted.update(status=Deal.Status.REFUSED, problem=reason, retry_at=None)

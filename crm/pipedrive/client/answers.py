@@ -74,8 +74,9 @@ def next_cursor(answer: Row) -> str:
 def next_start(answer: Row) -> int:
     """The same in v1: how many come before the next page; 0 after the last one."""
     pagination = _inner(_inner(answer, "additional_data"), "pagination")
+    is_last = pagination.get("more_items_in_collection") is not True
     start = pagination.get("next_start")
-    return start if pagination.get("more_items_in_collection") is True and is_id(start) else 0
+    return 0 if is_last or not isinstance(start, int) else start
 
 
 def is_id(value: Any) -> bool:

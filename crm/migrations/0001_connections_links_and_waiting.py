@@ -57,7 +57,12 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.TextField(
-                        choices=[("active", "Active"), ("paused", "Paused"), ("broken", "Broken")],
+                        choices=[
+                            ("active", "Active"),
+                            ("paused", "Paused"),
+                            ("broken", "Broken"),
+                            ("disconnected", "Disconnected"),
+                        ],
                         default="active",
                         verbose_name="state",
                     ),
@@ -441,7 +446,17 @@ class Migration(migrations.Migration):
                 ("retry_at", models.DateTimeField(editable=False, null=True, verbose_name="tried again at")),
                 (
                     "seen_at",
-                    models.DateTimeField(editable=False, help_text="When the person was last read.", null=True),
+                    models.DateTimeField(
+                        editable=False, help_text="When all was last read, and nothing differed.", null=True
+                    ),
+                ),
+                (
+                    "woken_at",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="When something changed there that is not read yet.",
+                        null=True,
+                    ),
                 ),
                 ("synced_at", models.DateTimeField(editable=False, null=True, verbose_name="in step")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="linked")),

@@ -30,8 +30,8 @@ class Leased(models.Model):
 class Link(Leased):
     """A lead and the person that it is in Pipedrive; without a person, one that is to be sent and could not be yet.
 
-    ``snapshot`` holds for each mapped field what both sides had when they last agreed: ``{"name": [ours, theirs], …}``. Without
-    ``synced_at`` the person is read anew the next time.
+    ``snapshot`` holds for each mapped field what both sides had when they last agreed: ``{"name": [ours, theirs], …}``. With
+    ``woken_at`` the person is read anew the next time, whether the lead has changed or not.
     """
 
     class State(models.TextChoices):
@@ -54,7 +54,10 @@ class Link(Leased):
     problem_at = models.DateTimeField(_("problem since"), null=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Failed ones in a row.")
     retry_at = models.DateTimeField(_("tried again at"), null=True, editable=False)
-    seen_at = models.DateTimeField(null=True, editable=False, help_text="When the person was last read.")
+    seen_at = models.DateTimeField(null=True, editable=False, help_text="When all was last read, and nothing differed.")
+    woken_at = models.DateTimeField(
+        null=True, editable=False, help_text="When something changed there that is not read yet."
+    )
     synced_at = models.DateTimeField(_("in step"), null=True, editable=False)
     created_at = models.DateTimeField(_("linked"), auto_now_add=True)
 

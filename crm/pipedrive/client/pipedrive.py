@@ -1,8 +1,9 @@
 """What we ask of Pipedrive: v2 of its API where that has it, v1 for the rest. https://developers.pipedrive.com/docs/api/v1"""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 
 from crm.pipedrive.client import answers
 from crm.pipedrive.client.answers import Row
@@ -52,6 +53,12 @@ class Pipedrive:
 
     def __init__(self, base_url: str, token: str, gate: Gate, *, patience: float | None = None) -> None:
         self._wire = Wire(base_url, token, gate, patience=patience)
+
+    def until(self, deadline: float) -> Self:
+        """The same account, for what has to end by then (`time.monotonic`)."""
+        sooner = copy(self)
+        sooner._wire = self._wire.until(deadline)
+        return sooner
 
     # The account ------------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -61,6 +62,14 @@ class Wire:
         self._gate = gate
         ends = (gate.deadline, None if patience is None else time.monotonic() + patience)
         self._deadline = min((end for end in ends if end is not None), default=None)
+
+    def until(self, deadline: float) -> Self:
+        """The same, for what has to end by then (`time.monotonic`)."""
+        sooner = copy(self)
+        sooner._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+        sooner._gate = copy(self._gate)
+        sooner._gate.deadline = sooner._deadline
+        return sooner
 
     def ask(
         self,

@@ -29,7 +29,7 @@ def leader(lead_id: int, connection: Connection) -> Deal | None:
 
 def call_for_sync(lead_id: int, connection: Connection) -> None:
     """Within the transaction that changes what leads a lead: it is to be compared anew, whatever becomes of this process."""
-    Link.objects.filter(connection=connection, lead=lead_id).update(synced_at=None)
+    Link.objects.filter(connection=connection, lead=lead_id).update(woken_at=timezone.now())
     lead = Lead.objects.filter(pk=lead_id).values("workspace_id", "version").first()
     if lead is not None:
         noted = {**lead, "changed_at": timezone.now(), "retry_at": None}

@@ -4,6 +4,7 @@ import uuid
 from functools import cache
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.functions import RandomUUID
 from django.core.validators import RegexValidator
@@ -25,6 +26,11 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def catalogue(self) -> "Workspace":
         """The workspace that holds the operator's own stock of leads; made on first use."""
         return self.get_or_create(is_catalogue=True, defaults={"name": "Catalogue"})[0]
+
+    def default(self) -> "Workspace | None":
+        """The workspace of ``ZEVIX_DEFAULT_WORKSPACE`` (a public key); where that is empty the oldest one."""
+        named = settings.ZEVIX_DEFAULT_WORKSPACE
+        return (self.tenants().filter(public_key=named) if named else self.tenants().order_by("pk")).first()
 
 
 class Workspace(models.Model):

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.models import Membership, User, Workspace
@@ -41,9 +40,10 @@ def workspace_of(public_key: str) -> Workspace:
 
     Raises ValidationFailed for a key that is none, NotConfigured where the setting is none.
     """
-    named = public_key or settings.ZEVIX_DEFAULT_WORKSPACE
-    tenants = Workspace.objects.tenants()
-    found: Workspace | None = (tenants.filter(public_key=named) if named else tenants.order_by("pk")).first()
+    workspaces = Workspace.objects
+    found: Workspace | None = (
+        workspaces.tenants().filter(public_key=public_key).first() if public_key else workspaces.default()
+    )
     if found is None and public_key:
         raise _unknown_workspace()
     if found is None:

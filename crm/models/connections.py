@@ -18,6 +18,8 @@ class Connection(models.Model):
         ACTIVE = "active", _("Active")
         PAUSED = "paused", _("Paused")
         BROKEN = "broken", _("Broken")
+        # kept, so that the same account finds its links again
+        DISCONNECTED = "disconnected", _("Disconnected")
 
     class Scope(models.TextChoices):
         ALL = "all", _("Every lead")

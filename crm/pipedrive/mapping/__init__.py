@@ -4,9 +4,10 @@ Values are compared in one *canonical* form, JSON that is the same on both sides
 lower case, users by their e-mail address, a deal's stage as a lead's status, chosen options by their labels.
 """
 
-from crm.pipedrive.mapping.building import DEFAULTS, OWNERS, Mapping, build
+from crm.pipedrive.mapping.building import DEFAULTS, Mapping, build
 from crm.pipedrive.mapping.fields import LEAD_COLUMNS, MappedField, merged
 from crm.pipedrive.mapping.forms import person_name
+from crm.pipedrive.mapping.matching import OWNERS, Means
 from crm.pipedrive.mapping.setup import Setup
 from crm.pipedrive.mapping.values import UNKNOWN, Canonical, Remote
 
@@ -18,6 +19,7 @@ __all__ = [
     "Canonical",
     "MappedField",
     "Mapping",
+    "Means",
     "Remote",
     "Setup",
     "build",

@@ -1,22 +1,15 @@
 """From what a workspace has set to the fields that are kept in step."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from crm.pipedrive.mapping import forms
 from crm.pipedrive.mapping.fields import MappedField
-from crm.pipedrive.mapping.forms import Form, Users
-from crm.pipedrive.mapping.places import Builtin, Column, Custom, Extra, OfDeal, OfOrganization, Primary
-from crm.pipedrive.mapping.setup import ENTITIES, Setup, There
+from crm.pipedrive.mapping.matching import Means, mapped
+from crm.pipedrive.mapping.setup import Setup
 from crm.pipedrive.mapping.stages import OPEN, Stages
-from leads.custom_fields import PREFIX, Definition
-from leads.values import ALIASES, CLEANERS
-
-OWNERS = ("zevix", "pipedrive", "latest")
-STAGE = "stage_id"
 
 # what is kept in step until somebody sets it otherwise
 DEFAULTS: tuple[dict[str, str], ...] = tuple(
@@ -28,7 +21,7 @@ DEFAULTS: tuple[dict[str, str], ...] = tuple(
         ("assigned_user_id", "person", "owner_id"),
         ("company", "organization", "name"),
         ("website", "organization", "website"),
-        ("status", "deal", STAGE),
+        ("status", "deal", "stage_id"),
     )
 )
 
@@ -51,26 +44,60 @@ class Mapping:
         return self.stages.stage_for(status) if self.stages else None
 
 
-@dataclass(frozen=True)
-class Means:
-    """What a mapping is built from. ``members`` are the workspace's users: id → address in lower case."""
-
-    setup: Setup
-    definitions: dict[str, Definition]
-    members: dict[int, str]
-    stages: Stages | None
-    currency: str
-
-
 def build(
-    setup: Setup,
-    entries: list[dict[str, Any]],
-    *,
-    pipeline_id: int | None,
-    stages: dict[str, int],
-    definitions: dict[str, Definition],
-    members: dict[int, str],
-    currency: str,
+    means: Means, entries: Sequence[dict[str, Any]], *, pipeline_id: int | None, stages: dict[str, int]
 ) -> Mapping:
-    """The mapping of ``entries`` (as `DEFAULTS`; custom fields with their name as ``field``), without what does not work any more."""
-    raise NotImplementedError
+    """The mapping of ``entries`` (as `DEFAULTS`; those set by somebody with the field's name then as ``field``), or of the defaults
+    where there are none. What does not work any more is left out, with a sentence."""
+    problems = _pipeline_problems(means.setup, pipeline_id, stages)
+    without_deals = bool(problems)
+    fields: list[MappedField] = []
+    for entry in entries or _defaults(means.setup):
+        if entry["entity"] == "deal" and without_deals:
+            continue
+        try:
+            fields.append(mapped(entry, means))
+        except ValueError as error:
+            problems.append(f"{entry['lead']}: {error}")
+    return Mapping(tuple(fields), problems + _renamed(means.setup, entries), means.stages)
+
+
+def _defaults(setup: Setup) -> list[dict[str, str]]:
+    """As far as the account has them: an old one has no websites."""
+    return [entry for entry in DEFAULTS if setup.by_key(entry["entity"], entry["key"])]
+
+
+def stages_of(setup: Setup, pipeline_id: int | None, stages: dict[str, int]) -> Stages | None:
+    """The chosen pipeline with those of the chosen stages that are still there; None where it is none."""
+    if pipeline_id is None or pipeline_id not in setup.pipelines:
+        return None
+    order = tuple(stage.id for stage in setup.stages_of(pipeline_id))
+    return Stages(pipeline_id, order, {status: stages[status] for status in OPEN if stages.get(status) in order})
+
+
+def _pipeline_problems(setup: Setup, pipeline_id: int | None, stages: dict[str, int]) -> list[str]:
+    """Why deals' fields are left out, if they are."""
+    if pipeline_id is None or not setup.pipelines:
+        return []
+    if pipeline_id not in setup.pipelines:
+        sentence = _("The pipeline of the deals is no longer in Pipedrive. Choose another one: {names}.")
+        return [sentence.format(names=_quoted(setup.pipelines.values()))]
+    there = {stage.id: stage.name for stage in setup.stages_of(pipeline_id)}
+    gone = [status for status in OPEN if status in stages and stages[status] not in there]
+    if not gone:
+        return []
+    sentence = _("The stage for {statuses} is no longer in Pipedrive. Choose among: {names}.")
+    return [sentence.format(statuses=", ".join(gone), names=_quoted(there.values()))]
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f"«{name}»" for name in list(names)[:20])
+
+
+def _renamed(setup: Setup, entries: Sequence[dict[str, Any]]) -> list[str]:
+    sentence = _("«{before}» is now called «{now}» in Pipedrive; the mapping follows.")
+    return [
+        sentence.format(before=entry["field"], now=there.name)
+        for entry in entries
+        if (there := setup.by_key(entry["entity"], entry["key"])) and there.name != entry.get("field", there.name)
+    ]

@@ -183,7 +183,7 @@ class Day(Form):
         return day(raw)
 
     def for_theirs(self, canonical: Canonical, value: Any, lead: Lead, raw: Any) -> Any:
-        if canonical and day(canonical[:10]) != canonical or canonical and len(canonical) != 10:
+        if (canonical and day(canonical[:10]) != canonical) or (canonical and len(canonical) != 10):
             raise ValueError(_("Pipedrive wants a date here, as 2024-11-20."))
         return canonical
 
@@ -234,9 +234,9 @@ class Choice(Form):
         return written if written in labels else next(folded, written)
 
     def id_of(self, label: str) -> int:
-        for number, known in self.options.items():
+        for option, known in self.options.items():
             if known == label:
-                return int(number)
+                return int(option)
         shown = ", ".join(list(self.options.values())[:20])
         raise ValueError(
             _("Pipedrive has no option «{label}» here, only: {options}.").format(label=label, options=shown)

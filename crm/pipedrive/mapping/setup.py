@@ -58,7 +58,9 @@ class Setup:
             return found
         alike = [there for there in self.fields_of(entity) if there.name.casefold() == wanted.strip().casefold()]
         if len(alike) > 1:
-            raise ValueError(_("There are {count} fields «{name}»: give the key.").format(count=len(alike), name=wanted))
+            raise ValueError(
+                _("There are {count} fields «{name}»: give the key.").format(count=len(alike), name=wanted)
+            )
         if alike:
             return alike[0]
         sentence = {

@@ -97,9 +97,9 @@ class Fields(Hand):
 
     def add_option(self, entity: str, name: str, label: str) -> int:
         with self._api.lock:
-            option = {"id": self._world.new_option_id(), "label": label}
-            self.named(entity, name)["options"].append(option)
-            return int(option["id"])
+            id = self._world.new_option_id()
+            self.named(entity, name)["options"].append({"id": id, "label": label})
+            return id
 
     def rename_option(self, entity: str, name: str, label: str, to: str) -> None:
         with self._api.lock:

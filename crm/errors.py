@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from zevix.errors import Forbidden, NotConfigured, Refusal, Rejected, Unreachable
+from zevix.errors import Conflict, Forbidden, NotConfigured, Refusal, Rejected, Unreachable
 
 
 class NotConnected(NotConfigured):
@@ -44,3 +44,11 @@ class WrongPassword(Refusal):
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": "Basic"})
+
+
+class NothingWaits(Conflict):
+    message = _("This deal is in Pipedrive already, or nobody wants it any more.")
+
+
+class MayBeThere(Conflict):
+    message = _("Pipedrive was asked for this deal already, and may have made it. Try again in some minutes.")

@@ -245,6 +245,8 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": "accounts.models.Role",
         "DocumentKind": "ai.models.Document.Kind",
         "DocumentStatus": "ai.models.Document.Status",
+        "DealStatus": "crm.models.Deal.Status",
+        "DealOutcome": "crm.serializers.deals.SETTABLE",
     },
 }
 

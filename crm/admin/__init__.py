@@ -1,1 +1,5 @@
-"""The admin of the CRM."""
+"""The admin's lists and forms of the CRM, by what they are about."""
+
+from crm.admin import deals
+
+__all__ = ["deals"]

@@ -20,6 +20,7 @@ from leads.values import text as text_of
 from zevix.api.serializers import RequestSerializer
 from zevix.json_rows import json_row, moment
 
+SETTABLE = [Deal.Status.OPEN.value, Deal.Status.WON.value, Deal.Status.LOST.value]
 _CONTACT = ("name", "email", "phone", "company")
 
 
@@ -88,14 +89,13 @@ class CrmLeadRequest(RequestSerializer):
 
     @staticmethod
     def wish(fields: dict[str, Any]) -> Wish:
-        told = {
-            "title": fields.get("deal_title") or "",
-            "value": fields.get("deal_value"),
-            "currency": fields.get("currency") or "",
-        }
-        if "lead_id" in fields:
-            return Wish(lead_id=fields["lead_id"], **told)
-        return Wish(contact={name: fields[name] for name in _CONTACT if fields.get(name)}, **told)
+        return Wish(
+            lead_id=fields.get("lead_id", ""),
+            contact=None if "lead_id" in fields else {name: fields[name] for name in _CONTACT if fields.get(name)},
+            title=fields.get("deal_title") or "",
+            value=fields.get("deal_value"),
+            currency=fields.get("currency") or "",
+        )
 
 
 class SentLead(serializers.Serializer):
@@ -130,7 +130,7 @@ class DealRequest(RequestSerializer):
     title = Text(deal_title, required=False)
     value = Amount(required=False)
     currency = Text(deal_currency, required=False)
-    status = serializers.ChoiceField(choices=["open", "won", "lost"], required=False)
+    status = serializers.ChoiceField(choices=SETTABLE, required=False)
     stage = StageField(required=False)
     expected_close_date = serializers.DateField(required=False, allow_null=True, input_formats=["%Y-%m-%d"])
     lost_reason = Text(text_of(150), required=False, allow_null=True)
@@ -168,7 +168,7 @@ def _with_names(deal: dict[str, Any], pipelines: dict[int, str], stages: dict[in
     }
 
 
-class PlaceSerializer(serializers.Serializer):
+class NamedPlace(serializers.Serializer):
     id = serializers.IntegerField()
     name = serializers.CharField(help_text="blank where it is no more")
 
@@ -190,8 +190,8 @@ class DealSerializer(serializers.Serializer):
     problem = serializers.CharField(help_text="why it is not there yet; else blank")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
-    pipeline = PlaceSerializer(allow_null=True)
-    stage = PlaceSerializer(allow_null=True)
+    pipeline = NamedPlace(allow_null=True)
+    stage = NamedPlace(allow_null=True)
 
 
 class OneDealSerializer(serializers.Serializer):

@@ -65,7 +65,9 @@ def _follow(deal: Deal, account: Account) -> None:
 
 
 def _body(deal: Deal, changes: dict[str, Any]) -> dict[str, Any]:
-    body = {name: changes[name] for name in ("title", "currency", "status", "lost_reason") if name in changes}
+    body: dict[str, Any] = {
+        name: changes[name] for name in ("title", "currency", "status", "lost_reason") if name in changes
+    }
     if "value" in changes:
         body["value"] = float(changes["value"])
     if "expected_close_date" in changes:

@@ -119,9 +119,10 @@ def _hold_leads(deal_id: int, remote: Remote | None, connection: Connection) -> 
     return leads == _leads(deal_id, remote, connection)
 
 
-def _leads(deal_id: int, remote: Remote | None, connection: Connection) -> set[int | None]:
+def _leads(deal_id: int, remote: Remote | None, connection: Connection) -> set[int]:
     row = _row(deal_id, connection)
-    return {row.lead_id if row else None, _lead_of(remote, row, connection) if remote else None} - {None}
+    found = (row.lead_id if row else None, _lead_of(remote, row, connection) if remote else None)
+    return {lead_id for lead_id in found if lead_id is not None}
 
 
 def _is_stale(known: Remote, connection: Connection) -> bool:

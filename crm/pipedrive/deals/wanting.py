@@ -5,10 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
 
 from accounts.models import Workspace
-from crm.models import Connection, Deal
+from crm.errors import MayBeThere, NothingWaits
+from crm.models import Connection, Creation, Deal
 from crm.pipedrive import accounts
 from leads import addresses, editing
 from leads.history import Author
@@ -16,7 +18,7 @@ from leads.models import Lead
 from zevix.errors import NotFound
 
 _LONGEST_TITLE = 200
-_WANTED = (Deal.Status.QUEUED, Deal.Status.REFUSED, Deal.Status.OPEN)
+_WAITING = (Deal.Status.QUEUED, Deal.Status.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,36 @@ def want_with(lead_id: int, wish: Wish, *, connection: Connection, by: Author) -
         row = {"workspace_id": lead.workspace_id, "connection": connection, "lead": lead, "wanted_by_id": by.user_id}
         return Deal.objects.create(title=title, wanted_title=title, **row, **told)
     if same.status == Deal.Status.REFUSED:
-        for name, value in told.items():
-            setattr(same, name, value)
+        Deal.objects.filter(pk=same.pk).update(**told)
         want_again(same)
     return same
 
 
 def want_again(deal: Deal) -> None:
-    """Have a deal tried once more, from now on."""
-    deal.status = Deal.Status.QUEUED
-    deal.problem, deal.attempts, deal.retry_at = "", 0, None
-    deal.save(update_fields=["status", "value", "currency", "problem", "attempts", "retry_at", "updated_at"])
+    """Have a deal that waits, or was refused, tried from now on; one that is there, its note. Raises NothingWaits."""
+    waits = Deal.objects.filter(pk=deal.pk).filter(Q(status__in=_WAITING) | ~Q(note=""))
+    anew = {"problem": "", "attempts": 0, "retry_at": None, "updated_at": timezone.now()}
+    status = Case(When(status=Deal.Status.REFUSED, then=Value(Deal.Status.QUEUED)), default=F("status"))
+    if not waits.update(status=status, **anew):
+        raise NothingWaits
+    deal.refresh_from_db()
+
+
+@transaction.atomic
+def give_up(deal: Deal) -> None:
+    """Nobody wants this deal any more: it is not made. Raises NothingWaits, and MayBeThere where Pipedrive was asked for it."""
+    held = Deal.objects.select_for_update().filter(pk=deal.pk, status__in=_WAITING)
+    if not held.exists():
+        raise NothingWaits
+    asked = Creation.objects.filter(connection=deal.connection_id, kind=Creation.Kind.DEAL, key=str(deal.pk))
+    if asked.exclude(sent_at=None).exists():
+        raise MayBeThere
+    held.delete()
 
 
 def _same(lead: Lead, title: str, connection: Connection) -> Deal | None:
     """By the title that was asked for, too: somebody may have given it another one there."""
-    wanted = Deal.objects.filter(connection=connection, lead=lead, status__in=_WANTED)
+    wanted = Deal.objects.filter(connection=connection, lead=lead, status__in=[*_WAITING, Deal.Status.OPEN])
     found: Deal | None = wanted.filter(Q(wanted_title=title) | Q(title=title)).order_by("pk").first()
     return found
 

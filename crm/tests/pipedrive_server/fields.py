@@ -20,7 +20,7 @@ from crm.tests.pipedrive_server.world import Object, World
 STANDARD: dict[str, dict[str, tuple[str, str]]] = {
     "person": {
         "id": ("ID", "int"), "name": ("Name", "varchar"), "first_name": ("First name", "varchar"),
-        "last_name": ("Last name", "varchar"), "emails": ("Email", "varchar"), "phones": ("Phone", "phone"),
+        "last_name": ("Last name", "varchar"), "email": ("Email", "varchar"), "phone": ("Phone", "phone"),
         "owner_id": ("Owner", "user"), "org_id": ("Organization", "org"), "add_time": ("Person created", "date"),
         "update_time": ("Update time", "date"), "visible_to": ("Visible to", "visible_to"), "label_ids": ("Labels", "set"),
     },

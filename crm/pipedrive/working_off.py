@@ -81,7 +81,7 @@ def _person(person_id: int, group: list[InboxEvent], account: Account) -> str:
 
 def _follow_merge(event: InboxEvent, account: Account) -> None:
     """The one that is gone says where it went, the one that stays what came to it; either may be lost on the way."""
-    meta = event.body["meta"] if "meta" in event.body else {}
+    meta = event.body.get("meta", {})
     if event.action == "delete" and (into := _id(meta.get("merged_to_id"))):
         linking.person_merged(event.entity_id, into, account=account)
     elif gone := _id(meta.get("merged_from_id")):

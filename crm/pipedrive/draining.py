@@ -191,7 +191,7 @@ def _due_links(now: datetime) -> Any:
 
 
 def _due_deals() -> Any:
-    return Deal.objects.filter(_is_its_turn(timezone.now()), status=Deal.Status.QUEUED)
+    return Deal.objects.due()
 
 
 def _is_its_turn(now: datetime) -> Q:

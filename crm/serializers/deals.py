@@ -107,7 +107,7 @@ class SentLead(serializers.Serializer):
 
 class QueuedLead(serializers.Serializer):
     success = serializers.BooleanField()
-    status = serializers.ChoiceField(choices=["queued"])
+    status = serializers.CharField(help_text="`queued`")
     lead_id = serializers.IntegerField()
 
 

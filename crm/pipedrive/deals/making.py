@@ -51,8 +51,9 @@ def make(deal: Deal, *, account: Account, deadline: float | None = None) -> None
             if deal.status == Deal.Status.QUEUED:
                 _make(deal, account, deadline)
             break
-        except Busy:
-            if deadline is None or time.monotonic() + _PAUSE > deadline:
+        except Busy as error:
+            is_held = error.details.get("reason") == "lease"
+            if not is_held or deadline is None or time.monotonic() + _PAUSE > deadline:
                 raise
             time.sleep(_PAUSE)
     if deal.note:

@@ -1,7 +1,7 @@
 """How the Pipedrive of the tests lists, searches, slows callers down, and fails."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from typing import Any
 
@@ -140,3 +140,16 @@ class TestFaults:
 
 def _json(server: PipedriveServer, path: str) -> Any:
     return json.loads(answer_of(server, path)[2])
+
+
+def test_time_passes_for_all_that_happened_while_the_clock_stays_right(server: PipedriveServer, ask: Ask) -> None:
+    server.search_lags(600)
+    server.people.create(name="Ada")
+    before = server.clock.now()
+
+    server.age(3600)
+
+    updated = datetime.fromisoformat(ask("GET", "/api/v2/persons/1")[1]["update_time"])
+    assert timedelta(minutes=59) < before - updated < timedelta(minutes=61)
+    assert [found["item"]["id"] for found in ask("GET", "/api/v2/persons/search?term=ada")[1]["items"]] == [1]
+    assert abs(server.clock.now() - datetime.now(UTC)) < timedelta(seconds=1)

@@ -107,6 +107,11 @@ class Hooks:
                 self._try(each, post)
         return due
 
+    def age(self, seconds: float) -> None:
+        for each in self.waiting:
+            each.due -= seconds
+        self.bans = {id: until - seconds for id, until in self.bans.items()}
+
     def _try(self, delivery: Delivery, post: Post) -> None:
         try:
             delivery.status = post(delivery.webhook["subscription_url"], delivery.body, dict(delivery.headers))

@@ -52,6 +52,12 @@ class Limits:
             self._closed_until = now + 10
         raise Refused("request over limit", status=429, code="ERR_RATE_LIMIT")
 
+    def age(self, seconds: float) -> None:
+        self._closed_until -= seconds
+        for moments in (self._asked, self._searched, self._refusals):
+            for place, moment in enumerate(moments):
+                moments[place] = moment - seconds
+
     def headers(self) -> dict[str, str]:
         return {
             "x-ratelimit-limit": str(self.burst),

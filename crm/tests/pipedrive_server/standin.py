@@ -12,7 +12,7 @@ from crm.tests.pipedrive_server.hooks import Delivery, Picks, Post
 from crm.tests.pipedrive_server.limits import Limits
 from crm.tests.pipedrive_server.people import People
 from crm.tests.pipedrive_server.transport import Api, Asked, Handler, Request, Server
-from crm.tests.pipedrive_server.world import Object, World
+from crm.tests.pipedrive_server.world import Change, Object, World
 
 
 class PipedriveServer:
@@ -88,6 +88,17 @@ class PipedriveServer:
     @property
     def clock(self) -> Clock:
         return self._api.clock
+
+    def age(self, seconds: float) -> None:
+        """As if all that happened so far had been so much earlier: for time that passes on both sides, while clocks stay right."""
+        with self._api.lock:
+            self._api.world.age(seconds)
+            self._api.hooks.age(seconds)
+            self._api.limits.age(seconds)
+
+    def watch(self, watcher: Callable[[Change], None]) -> None:
+        """Have each change told as it happens, until `reset`."""
+        self._api.world.watchers.append(watcher)
 
     def key(self, entity: str, name: str) -> str:
         """The code of a custom field: ``server.key("person", "Nickname")``."""

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import deque
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
-from crm.tests.pipedrive_server.clock import Clock, written
+from crm.tests.pipedrive_server.clock import Clock, read, written
 from crm.tests.pipedrive_server.refusals import Refused, no_such
 
 Object = dict[str, Any]
@@ -49,6 +50,8 @@ class World:
         """Fields by their codes, as v2 answers them."""
         self.changes: deque[Change] = deque()
         """Those that no webhook has been asked about yet."""
+        self.watchers: list[Callable[[Change], None]] = []
+        """They hear of each change before anybody else can make one."""
         self._states: dict[tuple[str, Any], deque[tuple[float, Object]]] = {}
         self._ids = {kind: count(1) for kind in self.tables}
         self._option_ids = count(11)
@@ -104,7 +107,7 @@ class World:
     def erase(self, kind: str, id: Any, by: By) -> None:
         """Of what is not kept when it is deleted, as notes."""
         before = self.tables[kind].pop(id)
-        self.changes.append(Change("delete", kind, id, before, None, by, self.clock.now(), {}))
+        self._tell(Change("delete", kind, id, before, None, by, self.clock.now(), {}))
 
     def _keep(self, action: str, kind: str, thing: Object, by: By, **merged: str) -> Object:
         id = thing["id"]
@@ -113,9 +116,29 @@ class World:
         states = self._states.setdefault((kind, id), deque(maxlen=KEPT_STATES))
         states.append((self.clock.seconds(), thing))
         after = None if action == "delete" else thing
-        self.changes.append(Change(action, kind, id, before, after, by, self.clock.now(), merged))
+        self._tell(Change(action, kind, id, before, after, by, self.clock.now(), merged))
         return thing
+
+    def _tell(self, change: Change) -> None:
+        self.changes.append(change)
+        for watcher in self.watchers:
+            watcher(change)
+
+    def age(self, seconds: float) -> None:
+        """All that happened was so much longer ago."""
+        for table in self.tables.values():
+            for id, thing in table.items():
+                table[id] = {name: _earlier(name, value, seconds) for name, value in thing.items()}
+        for states in self._states.values():
+            for place, (at, thing) in enumerate(states):
+                states[place] = (at - seconds, thing)
 
     def code(self, entity: str, name: str) -> str:
         """The key of a custom field: 40 digits, others in every account."""
         return hashlib.sha1(f"{self.company_id} {entity} {name}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _earlier(name: str, value: Any, seconds: float) -> Any:
+    if not name.endswith("_time") or not isinstance(value, str) or not value.endswith("Z"):
+        return value
+    return written(read(value) - timedelta(seconds=seconds))

@@ -130,7 +130,7 @@ def _moment(value: Any) -> datetime | None:
     try:
         if isinstance(value, str) and not value.isdigit():
             found = parse_datetime(value)
-            return found and (found if found.tzinfo else found.replace(tzinfo=UTC))
-        return datetime.fromtimestamp(float(value), UTC)
+            return found and (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        return None if isinstance(value, bool) else datetime.fromtimestamp(float(value), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return None

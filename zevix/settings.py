@@ -246,6 +246,8 @@ SPECTACULAR_SETTINGS = {
         "DocumentKind": "ai.models.Document.Kind",
         "DocumentStatus": "ai.models.Document.Status",
         "DealStatus": "crm.models.Deal.Status",
+        "ConnectionState": "crm.models.Connection.State",
+        "ConnectionStateWanted": "crm.serializers.connection.SETTABLE",
         "DealOutcome": "crm.serializers.deals.SETTABLE",
     },
 }

@@ -77,7 +77,9 @@ def _entries(wanted: list[dict[str, Any]], means: Means) -> tuple[list[dict[str,
 
 def _entry(entry: dict[str, Any], means: Means) -> dict[str, Any]:
     """Raises ValueError with a sentence."""
-    there = means.setup.named(entry["entity"], entry["field"])
+    there = means.setup.by_key(entry["entity"], entry.get("key", "")) or means.setup.named(
+        entry["entity"], entry["field"]
+    )
     found = mapped(entry | {"key": there.key}, means)
     return {
         "lead": found.name,

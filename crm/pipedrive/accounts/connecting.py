@@ -14,7 +14,7 @@ from crm.models import Connection, TokenMeter
 from crm.pipedrive import hooks
 from crm.pipedrive.accounts import reading, tokens
 from crm.pipedrive.accounts.choosing import choose
-from crm.pipedrive.accounts.opening import Account, client, connection_of, keep, mapping_of, open, refresh
+from crm.pipedrive.accounts.opening import Account, client, connection_of, keep, locked, mapping_of, open, refresh
 from crm.pipedrive.accounts.trouble import sentence
 from crm.pipedrive.client import Pipedrive
 from crm.pipedrive.limits import Lane
@@ -51,7 +51,7 @@ def configure(workspace: Workspace, changes: Mapping[str, Any], *, by: User) -> 
         connection = _checked(connection, changes)
     else:
         with transaction.atomic():
-            connection = _locked(connection)
+            connection = locked(connection)
             _set_plain(connection, changes)
     log.info("pipedrive_configured", workspace=workspace.pk, user=by.pk, changed=sorted(changes))
     return connection
@@ -119,7 +119,7 @@ def _checked(connection: Connection, changes: Mapping[str, Any]) -> Connection:
     pipedrive = client(connection, token, domain, lane=Lane.INTERACTIVE, patience=PATIENCE)
     who, setup = _read(pipedrive, connection, changes)
     with transaction.atomic():
-        connection = _locked(connection)
+        connection = locked(connection)
         keep(connection, who, setup)
         connection.domain = domain or who["domain"]
         if "api_token" in changes:
@@ -144,11 +144,6 @@ def _set_plain(connection: Connection, changes: Mapping[str, Any]) -> None:
         TokenMeter.objects.update_or_create(
             connection=connection, defaults=limits, create_defaults=limits | {"workspace_id": connection.workspace_id}
         )
-
-
-def _locked(connection: Connection) -> Connection:
-    found: Connection = Connection.objects.select_for_update().get(pk=connection.pk)
-    return found
 
 
 def _domain(changes: Mapping[str, Any], connection: Connection) -> str:

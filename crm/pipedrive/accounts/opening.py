@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Membership, Workspace
-from crm.errors import NotConnected, TokenRefused
+from crm.errors import Busy, NotConnected, TokenRefused
 from crm.models import Connection
 from crm.pipedrive.accounts import reading, tokens
 from crm.pipedrive.accounts.companies import belong_to
-from crm.pipedrive.accounts.trouble import note_fine, note_trouble
+from crm.pipedrive.accounts.trouble import KNOWN, note_fine, note_trouble
 from crm.pipedrive.client import Pipedrive
 from crm.pipedrive.limits import Gate, Lane
 from crm.pipedrive.mapping import Mapping, Setup, build
@@ -21,9 +22,12 @@ from crm.pipedrive.mapping.building import stages_of
 from crm.pipedrive.mapping.matching import Means
 from crm.pipedrive.mapping.stages import spread
 from leads.custom_fields import Definitions
-from zevix.errors import Unreachable
+from zevix.errors import Rejected, Unreachable
+
+log = structlog.get_logger()
 
 READ_EVERY = timedelta(days=1)
+_FIRST_LOOK = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,21 @@ def default_connection() -> Connection | None:
         return None
 
 
+def looked_at(workspace: Workspace) -> Connection:
+    """The same, with what the account has: that of the settings is looked at the first time. What is wrong with it is its problem.
+
+    Raises NotConnected.
+    """
+    connection = connection_of(workspace)
+    if connection.account:
+        return connection
+    try:
+        return open(connection, lane=Lane.INTERACTIVE, patience=_FIRST_LOOK).connection
+    except (Unreachable, Rejected) as error:
+        note_trouble(connection, error)
+        return connection
+
+
 def open(connection: Connection, *, lane: Lane, patience: float | None = None) -> Account:
     """The connection with a client and its mapping; ``patience`` are the seconds that all that is asked may take.
 
@@ -65,7 +84,7 @@ def open(connection: Connection, *, lane: Lane, patience: float | None = None) -
     tried again. Raises NotConnected; TokenRefused while it is broken; Unreachable where its fields were never read and can't be now.
     """
     if connection.state == Connection.State.BROKEN and connection.retry_at and connection.retry_at > timezone.now():
-        raise TokenRefused(vendor="Pipedrive", reason=connection.problem, kind="broken")
+        raise TokenRefused(vendor="Pipedrive", reason=connection.problem, kind=KNOWN)
     try:
         token = tokens.of(connection)
     except TokenRefused as error:
@@ -89,25 +108,30 @@ def refresh(account: Account) -> Account:
     except TokenRefused as error:
         note_trouble(account.connection, error)
         raise
-    keep(account.connection, who, setup)
-    note_fine(account.connection)
-    return _account(account.connection, account.pipedrive)
+    with transaction.atomic():
+        connection = locked(account.connection)
+        if connection.sealed_token != account.connection.sealed_token:
+            raise Busy(vendor="Pipedrive", reason="token")  # somebody has just connected another account
+        keep(connection, who, setup)
+    note_fine(connection)
+    return _account(connection, account.pipedrive)
+
+
+def locked(connection: Connection) -> Connection:
+    """The row as it is now, held until the transaction ends."""
+    found: Connection = Connection.objects.select_for_update().get(pk=connection.pk)
+    return found
 
 
 def keep(connection: Connection, who: dict[str, Any], setup: dict[str, Any]) -> None:
-    """Keep what was read of the account. Another company's takes the place of all that was linked."""
-    with transaction.atomic():
-        belong_to(connection, who["company_id"])
-        for name in ("user_id", "company_name", "currency"):
-            setattr(connection, name, who[name])
-        connection.account = setup | {"user": who["name"]}
-        connection.account_read_at = timezone.now()
-        _choose_pipeline(connection)
-        connection.save(
-            update_fields=[
-                "user_id", "company_name", "currency", "account", "account_read_at", "pipeline_id", "stages", "updated_at",
-            ]
-        )  # fmt: skip
+    """Keep what was read of the account; the row is held. Another company's takes the place of all that was linked."""
+    belong_to(connection, who["company_id"])
+    for name in ("user_id", "company_name", "currency"):
+        setattr(connection, name, who[name])
+    connection.account = setup | {"user": who["name"]}
+    connection.account_read_at = timezone.now()
+    _choose_pipeline(connection)
+    connection.save()
 
 
 def setup_of(connection: Connection) -> Setup:
@@ -150,10 +174,13 @@ def _is_known(connection: Connection) -> bool:
 def _read_anew(account: Account) -> Account:
     try:
         return refresh(account)
-    except Unreachable:
-        if account.connection.account:  # yesterday's will do
-            return account
+    except TokenRefused:
         raise
+    except (Unreachable, Rejected) as error:
+        if not account.connection.account:
+            raise
+        log.warning("pipedrive_account_not_read", connection=account.connection.pk, reason=str(error))
+        return account  # yesterday's will do
 
 
 def _choose_pipeline(connection: Connection) -> None:

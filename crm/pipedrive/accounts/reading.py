@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from crm.pipedrive.client import Pipedrive
+from crm.pipedrive.client import Entity, Pipedrive
 from crm.pipedrive.mapping.setup import ENTITIES
 from crm.pipedrive.mapping.values import one_line
 from zevix.errors import Unreachable
@@ -58,7 +58,7 @@ def setup(pipedrive: Pipedrive) -> dict[str, Any]:
     }
 
 
-def _fields(entity: str, rows: Iterable[Any]) -> list[dict[str, Any]]:
+def _fields(entity: Entity, rows: Iterable[Any]) -> list[dict[str, Any]]:
     found = {row["key"]: row for item in rows if isinstance(item, dict) and (row := _field(entity, item))}
     for key, name, kind in _CORE[entity]:
         listed = found.get(key, {"entity": entity, "key": key, "name": name, "is_custom": False, "options": {}})

@@ -12,11 +12,14 @@ from crm.models import Connection
 from zevix.errors import Refusal
 
 RETRY_AFTER = timedelta(hours=1)
+KNOWN = "broken"  # the kind of a refusal that only tells what is noted already
 _LONGEST = 500  # characters
 
 
 def note_trouble(connection: Connection, error: Refusal) -> None:
     """Keep what is wrong. A refused token breaks the connection: nothing is asked until ``retry_at``, or until somebody mends it."""
+    if error.details.get("kind") == KNOWN:
+        return
     is_broken = isinstance(error, TokenRefused)
     changes = {"problem": sentence(connection, error)[:_LONGEST], "problem_at": Coalesce(F("problem_at"), Now())}
     mine = Connection.objects.filter(pk=connection.pk, sealed_token=connection.sealed_token)  # not another one's by now

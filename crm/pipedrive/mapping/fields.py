@@ -34,11 +34,17 @@ class MappedField:
 
     def ours(self, lead: Mapping[str, Any]) -> Canonical:
         """What the lead has (a mapping of `LEAD_COLUMNS`). UNKNOWN where Pipedrive has no word for it."""
-        return self.form.ours(self.here.read(lead), lead)
+        value = self.here.read(lead)
+        if isinstance(value, dict) or (isinstance(value, list) and not self.form.lists):
+            return UNKNOWN
+        return self.form.ours(value, lead)
 
     def theirs(self, remote: Remote) -> Canonical:
         """What Pipedrive has. UNKNOWN where we have no word for it."""
-        return self.form.theirs(self.there.read(remote))
+        raw = self.there.read(remote)
+        if (isinstance(raw, dict) and not self.form.objects) or (isinstance(raw, list) and not self.form.lists):
+            return UNKNOWN
+        return self.form.theirs(raw)
 
     def for_theirs(self, lead: Mapping[str, Any], remote: Remote, canonical: Canonical) -> dict[str, Any]:
         """The part of the entity's body that makes theirs like ours (``canonical`` is `ours` of this lead); `merged` puts parts together.

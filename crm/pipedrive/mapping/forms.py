@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from crm.pipedrive.mapping.stages import Stages
-from crm.pipedrive.mapping.values import UNKNOWN, Canonical, day, is_empty, keepable, lines, number, one_line
+from crm.pipedrive.mapping.values import UNKNOWN, Canonical, day, keepable, lines, number, one_line
 from leads.values import normalized_phone
 
 Lead = Mapping[str, Any]
@@ -27,7 +27,10 @@ def person_name(lead: Lead) -> str:
 
 
 class Form:
-    """Text of one line."""
+    """Text of one line. ``lists`` and ``objects``: what else than a plain value may stand for one."""
+
+    lists = False
+    objects = False
 
     def ours(self, value: Any, lead: Lead) -> Canonical:
         return self.theirs(value)
@@ -119,7 +122,8 @@ class Phone(Form):
 
     def for_ours(self, raw: Any, lead: Lead) -> Any:
         written, meant = one_line(raw, SHORT), self.theirs(raw)
-        return (written if self.ours(written, lead) == meant else meant) or None
+        is_misread = self.ours(written, lead) != meant and self.ours(meant, lead) == meant
+        return (meant if is_misread else written) or None
 
 
 def _country(lead: Lead) -> str:
@@ -128,6 +132,8 @@ def _country(lead: Lead) -> str:
 
 class Address(Form):
     """In Pipedrive an object, of which the whole address is one text."""
+
+    objects = True
 
     def ours(self, value: Any, lead: Lead) -> Canonical:
         return one_line(value, SHORT)
@@ -164,6 +170,7 @@ class Number(Form):
 class Money(Number):
     """An amount; its currency is the one that it has there, else the account's."""
 
+    objects = True
     currency: str = ""
 
     def for_theirs(self, canonical: Canonical, value: Any, lead: Lead, raw: Any) -> Any:
@@ -246,6 +253,8 @@ class Choice(Form):
 class Choices(Choice):
     """Any number of options, by their labels in order."""
 
+    lists = True
+
     def ours(self, value: Any, lead: Lead) -> Canonical:
         return _ordered(self.label(item) for item in (value if isinstance(value, list) else [value]))
 
@@ -274,7 +283,6 @@ class Users(Form):
         return address if address == "" or address in self.users.values() else UNKNOWN
 
     def theirs(self, raw: Any) -> Canonical:
-        raw = _inner(raw)
         address = self.users.get(raw) if isinstance(raw, int) else ""
         return address if address == "" or address in self.members.values() else UNKNOWN
 
@@ -290,6 +298,7 @@ class Users(Form):
 class Status(Form):
     """A lead's status; there the whole deal tells it."""
 
+    objects = True
     stages: Stages
 
     def ours(self, value: Any, lead: Lead) -> Canonical:
@@ -303,10 +312,3 @@ class Status(Form):
 
     def for_ours(self, raw: Any, lead: Lead) -> Any:
         return self.theirs(raw) or None
-
-
-def moves(canonical: Canonical) -> bool:
-    return canonical != UNKNOWN
-
-
-__all__ = ["Form", "is_empty", "moves", "person_name"]

@@ -30,7 +30,7 @@ class Builtin:
         return (remote.object(self.entity) or {}).get(self.key)
 
     def body(self, value: Any, remote: Remote) -> dict[str, Any]:
-        return {self.key: self.blank if value is None else value}
+        return {self.key: self.blank if value in (None, "") else value}
 
 
 class Custom(Builtin):

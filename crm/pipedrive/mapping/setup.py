@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from django.utils.translation import gettext as _
 
-ENTITIES = ("person", "organization", "deal")
+ENTITIES: tuple[Literal["person", "organization", "deal"], ...] = ("person", "organization", "deal")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Setup:
         sentence = _("There is no pipeline «{name}» in Pipedrive.")
         return _chosen(sentence, wanted, self.pipelines.items())
 
-    def stage(self, wanted: int | str, pipeline_id: int) -> int:
+    def stage(self, wanted: int | str, pipeline_id: int | None) -> int:
         """The same for a stage of a pipeline."""
         sentence = _("There is no stage «{name}» in this pipeline.")
         return _chosen(sentence, wanted, [(stage.id, stage.name) for stage in self.stages_of(pipeline_id)])

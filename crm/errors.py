@@ -52,3 +52,7 @@ class NothingWaits(Conflict):
 
 class MayBeThere(Conflict):
     message = _("Pipedrive was asked for this deal already, and may have made it. Try again in some minutes.")
+
+
+class AlreadyResolved(Conflict):
+    message = _("This conflict is resolved already.")

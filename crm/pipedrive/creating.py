@@ -33,7 +33,7 @@ from crm.pipedrive.directories import (
 )
 from crm.pipedrive.leases import Lease
 from crm.pipedrive.mapping.values import one_line
-from zevix.errors import Refusal, Unanswered
+from zevix.errors import Refusal, Rejected, Unanswered
 
 Body = dict[str, Any]
 Find = Callable[[datetime | None], int | None]
@@ -155,9 +155,17 @@ def moved(kind: str, from_id: int, into_id: int, *, account: Account) -> None:
     rows.update(remote_id=into_id)
 
 
+def known(kind: str, key: str, *, account: Account) -> int | None:
+    """The id of what is known by this key."""
+    rows = Creation.objects.filter(connection=account.connection, kind=kind, key=key)
+    found: int | None = rows.values_list("remote_id", flat=True).first()
+    return found
+
+
 def is_under_way(kind: str, keys: Iterable[str], *, account: Account) -> bool:
     """Whether something of one of these keys, or of a lead that has nothing to be known by, was asked for, and its id is not known yet."""
-    waiting = Creation.objects.filter(connection=account.connection, kind=kind, remote_id=None, sent_at__isnull=False)
+    since = timezone.now() - settings.PIPEDRIVE_UNCERTAIN - LAG  # what was given up is not waited for
+    waiting = Creation.objects.filter(connection=account.connection, kind=kind, remote_id=None, sent_at__gt=since)
     return waiting.filter(Q(key__in=list(keys)) | Q(key__startswith=NAMELESS)).exists()
 
 
@@ -188,24 +196,41 @@ def person(
     directory: Directory | None = None,
     is_it: Callable[[Body], bool],
     deadline: float | None = None,
+    least: Body | None = None,
 ) -> Found:
-    """The person of this key (`person_key`), found or made of ``body``.
+    """The person of this key (`person_key`), found or made of ``body``; of ``least`` where Pipedrive refuses that.
 
     ``is_it`` tells whether a person without an address, made at the time, is the one that was asked for. Raises as `ensure` does.
     """
-    there = directory or Searching(account)
-    find = (
-        _nameless(account, is_it)
-        if key.startswith(NAMELESS)
-        else _by_key(there.person_ids, persons_since, key, account)
-    )
-    pipedrive = account.pipedrive
     return _there(
-        _Wish(Creation.Kind.PERSON, key, lambda: pipedrive.create_person(body), pipedrive.person, find),
+        _Wish(
+            Creation.Kind.PERSON,
+            key,
+            lambda: _created(account, body, least),
+            account.pipedrive.person,
+            person_find(key, account, is_it, directory),
+        ),
         fits=lambda found: key.startswith(NAMELESS) or key in addresses(found),
         account=account,
         deadline=deadline,
     )
+
+
+def _created(account: Account, body: Body, least: Body | None) -> Body:
+    try:
+        return account.pipedrive.create_person(body)
+    except Rejected as error:
+        if least is None or least == body or error.details.get("kind") != "bad_request":
+            raise
+        return account.pipedrive.create_person(least)
+
+
+def person_find(key: str, account: Account, is_it: Callable[[Body], bool], directory: Directory | None = None) -> Find:
+    """How the person of a key is looked for: see `ensure`."""
+    if key.startswith(NAMELESS):
+        return _nameless(account, is_it)
+    there = directory or Searching(account)
+    return _by_key(there.person_ids, persons_since, key, account)
 
 
 def organization(
@@ -268,11 +293,11 @@ def _nameless(account: Account, is_it: Callable[[Body], bool]) -> Find:
     return find
 
 
-def _known(account: Account, ids: list[int]) -> list[int]:
+def _known(account: Account, ids: list[int]) -> list[int | None]:
     rows = Creation.objects.filter(connection=account.connection, kind=Creation.Kind.PERSON, remote_id__in=ids)
     return list(rows.values_list("remote_id", flat=True))
 
 
-def _linked(account: Account, ids: list[int]) -> list[int]:
+def _linked(account: Account, ids: list[int]) -> list[int | None]:
     rows = Link.objects.filter(connection=account.connection, person_id__in=ids)
     return list(rows.values_list("person_id", flat=True))

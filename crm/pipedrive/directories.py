@@ -100,9 +100,13 @@ class Listed:
             self._read_at, self._fresh_until = began, time.monotonic() + _FRESH
 
     def _read(self, since: datetime | None, progress: Callable[[int], None]) -> None:
+        pipedrive = self._account.pipedrive
         count = 0
-        for entity, keep in (("person", self._keep_person), ("organization", self._keep_organization)):
-            for body in self._account.pipedrive.listed(entity, updated_since=since):
+        for keep, bodies in (
+            (self._keep_person, pipedrive.listed("person", updated_since=since)),
+            (self._keep_organization, pipedrive.listed("organization", updated_since=since)),
+        ):
+            for body in bodies:
                 keep(body)
                 count += 1
                 if count % _TOLD_EVERY == 0:

@@ -14,6 +14,7 @@ from leads import deals
 from leads.errors import NotYourLead
 from leads.history import Author
 from leads.models import Activity, Lead, LeadVersion
+from leads.signals import deal_wanted
 from leads.tests.factories import make_lead
 from zevix.errors import NotFound
 
@@ -80,6 +81,26 @@ def test_another_workspaces_lead_is_not_there(member, stranger):
         want(lead, member)
 
     assert not Activity.objects.exists()
+
+
+def test_who_knows_where_deals_live_is_told_within_the_transaction(member):
+    lead = make_lead(member.workspace, status="NEW")
+    told = []
+
+    def listen(lead_id, workspace, title, value, currency, by, **_more):
+        told.append((lead_id, workspace, title, value, currency, by, Lead.objects.get(pk=lead_id).status))
+        raise RuntimeError
+
+    deal_wanted.connect(listen)
+    try:
+        with pytest.raises(RuntimeError):
+            want(lead, member)
+    finally:
+        deal_wanted.disconnect(listen)
+
+    by = Author.of(member, "ai")
+    assert told == [(lead.pk, member.workspace, "Blinds", Decimal(1200), "EUR", by, "PROPOSAL")]
+    assert Lead.objects.get(pk=lead.pk).status == "NEW"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, TextField, Value, When
 from django.utils import timezone
 
 from accounts.models import Workspace
@@ -70,7 +70,8 @@ def want_again(deal: Deal) -> None:
     """Have a deal that waits, or was refused, tried from now on; one that is there, its note. Raises NothingWaits."""
     waits = Deal.objects.filter(pk=deal.pk).filter(Q(status__in=_WAITING) | ~Q(note=""))
     anew = {"problem": "", "attempts": 0, "retry_at": None, "updated_at": timezone.now()}
-    status = Case(When(status=Deal.Status.REFUSED, then=Value(Deal.Status.QUEUED)), default=F("status"))
+    queued = Value(Deal.Status.QUEUED, TextField())
+    status = Case(When(status=Deal.Status.REFUSED, then=queued), default=F("status"))
     if not waits.update(status=status, **anew):
         raise NothingWaits
     deal.refresh_from_db()

@@ -164,10 +164,10 @@ class PipedriveServer:
         with self._api.lock:
             self._api.faults.append(Fault(how, on, times, skip))
 
-    def heal(self) -> None:
-        """Nothing goes wrong any more."""
+    def heal(self, how: str = "") -> None:
+        """Nothing goes wrong any more, or not this."""
         with self._api.lock:
-            self._api.faults.clear()
+            self._api.faults = [fault for fault in self._api.faults if how not in ("", fault.how)]
 
     def kills(self, act: Callable[[], None]) -> None:
         """What a ``kill`` does, once the request has had its effect and before anybody hears of it."""

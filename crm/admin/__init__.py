@@ -1,5 +1,5 @@
 """The admin's lists and forms of the CRM, by what they are about."""
 
-from crm.admin import deals
+from crm.admin import deals, sync
 
-__all__ = ["deals"]
+__all__ = ["deals", "sync"]

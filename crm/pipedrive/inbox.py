@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -44,6 +46,18 @@ def keep(secret: str, authorization: str, body: bytes) -> bool:
     if connection.state != Connection.State.PAUSED:
         wake(connection.pk)
     return True
+
+
+def queue_again(events: QuerySet[InboxEvent]) -> int:
+    """Have these worked off once more, whatever became of them before. How many they are."""
+    with transaction.atomic():
+        connections = set(events.order_by().values_list("connection_id", flat=True))
+        count = InboxEvent.objects.filter(pk__in=list(events.order_by().values_list("pk", flat=True))).update(
+            outcome=InboxEvent.Outcome.WAITING, problem="", attempts=0, retry_at=None, done_at=None
+        )
+        for connection_id in connections:
+            wake(connection_id)
+    return count
 
 
 def forget_old() -> int:

@@ -18,7 +18,14 @@ PASSWORD = "a-password"
 
 def make_quiet_connection(workspace: Any, **fields: Any) -> Connection:
     """A connection with a webhook, of an account that nobody asks anything."""
-    fields = {"webhook_secret": uuid.uuid4().hex, "company_id": 77, "user_id": 5, "webhook_id": 3, **fields}
+    fields = {
+        "webhook_secret": uuid.uuid4().hex,
+        "company_id": 77,
+        "user_id": 5,
+        "webhook_id": 3,
+        "sealed_token": seal("a-token"),
+        **fields,
+    }
     made: Connection = Connection.objects.create(workspace=workspace, sealed_webhook_password=seal(PASSWORD), **fields)
     return made
 

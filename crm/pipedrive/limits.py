@@ -7,10 +7,11 @@ https://pipedrive.readme.io/docs/core-api-concepts-rate-limiting
 import time as clock
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from django.db import connection, transaction
 from django.db.models import DateTimeField, Func
@@ -65,6 +66,12 @@ class Gate:
         self._burst_limit = 0
         self._refused = 0
 
+    def until(self, deadline: float) -> Self:
+        """The same, for what has to end by then."""
+        sooner = copy(self)
+        sooner.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+        return sooner
+
     def enter(self, cost: int, *, is_search: bool) -> None:
         """Wait for one's turn, and pay ``cost`` tokens. Raises BudgetSpent, and Unreachable where the turn comes too late."""
         turn = self._book(cost, is_search=is_search)
@@ -79,16 +86,15 @@ class Gate:
 
     def told(self, status: int, headers: Mapping[str, str], *, is_search: bool = False) -> None:
         """Learn from an answer how much is allowed, and for how long nothing."""
-        if status == 429 and headers.get("x-daily-requests-left") == "0":
-            self._spend_the_rest()
-        elif status == 429:
-            self._close(_number(headers.get("retry-after")) or _number(headers.get("x-ratelimit-reset")))
+        if status == 429:
+            seconds = _number(headers.get("retry-after")) or _number(headers.get("x-ratelimit-reset"))
+            self._close(seconds or 0, tokens_left=_number(headers.get("x-daily-requests-left")))
         elif status == 403 and "html" in headers.get("content-type", ""):
             # who goes on asking after a 429 is kept out by a page of Cloudflare
             self._close(_HAMMERED)
         elif status < 400:
             self._be_fine()
-            self._learn(0 if is_search else _number(headers.get("x-ratelimit-limit")))
+            self._learn(0 if is_search else _number(headers.get("x-ratelimit-limit")) or 0)
 
     # Turns ------------------------------------------------------------------------------------------------------------------
 
@@ -122,22 +128,16 @@ class Gate:
 
     # What we are told -------------------------------------------------------------------------------------------------------
 
-    def _close(self, seconds: int) -> None:
-        """Ask nothing for so long; where that is not known (0), for longer each time."""
+    def _close(self, seconds: int, *, tokens_left: int | None = None) -> None:
+        """Ask nothing for so long; where that is not known (0), for longer each time. Without tokens it lasts until there are some."""
         with transaction.atomic(durable=True):
             meter, now = self._locked()
-            is_open = meter.closed_until is None or meter.closed_until <= now
-            if not seconds and is_open:  # of several that were under way together the first one counts
-                meter.refused = min(meter.refused + 1, _SMALL)
-                seconds = min(_FIRST_CLOSING * 2 ** min(meter.refused - 1, 10), _LONGEST_CLOSING)
-            meter.closed_until = max(now + timedelta(seconds=min(seconds, _DAY)), meter.closed_until or now)
-            meter.save(update_fields=["closed_until", "refused"])
-
-    def _spend_the_rest(self) -> None:
-        with transaction.atomic(durable=True):
-            meter, now = self._locked()
-            meter.day, meter.spent = now.date(), max(meter.spent, meter.daily_limit)
-            meter.save(update_fields=["day", "spent"])
+            if tokens_left is not None:  # others spend them too
+                _start_day(meter, now.date())
+                meter.spent = max(meter.spent, meter.daily_limit - tokens_left)
+            if tokens_left != 0:
+                _shut(meter, now, seconds)
+            meter.save(update_fields=["day", "spent", "closed_until", "refused"])
 
     def _be_fine(self) -> None:
         """Begin with short waits again, unless this was under way when the account was closed."""
@@ -215,14 +215,26 @@ def _forget(meter: TokenMeter, before: datetime, missed: datetime | None) -> Non
 
 def _pay(meter: TokenMeter, today: date, cost: int, lane: Lane) -> None:
     """Raises BudgetSpent."""
-    if meter.day != today:
-        meter.day, meter.spent = today, 0
+    _start_day(meter, today)
     share = 100 if lane == Lane.INTERACTIVE else _BACKGROUND_SHARE
     if cost and (meter.spent + cost) * 100 > meter.daily_limit * share:
         raise BudgetSpent(until=datetime.combine(today + timedelta(days=1), time(), UTC))
     meter.spent += cost
 
 
-def _number(text: str | None) -> int:
-    """0 for all that is none."""
-    return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else 0
+def _start_day(meter: TokenMeter, today: date) -> None:
+    if meter.day != today:
+        meter.day, meter.spent = today, 0
+
+
+def _shut(meter: TokenMeter, now: datetime, seconds: int) -> None:
+    is_open = meter.closed_until is None or meter.closed_until <= now
+    if not seconds and is_open:  # of several that were under way together the first one counts
+        meter.refused = min(meter.refused + 1, _SMALL)
+        seconds = min(_FIRST_CLOSING * 2 ** min(meter.refused - 1, 10), _LONGEST_CLOSING)
+    meter.closed_until = max(now + timedelta(seconds=min(seconds, _DAY)), meter.closed_until or now)
+
+
+def _number(text: str | None) -> int | None:
+    """What a header says, where that is a number that one can believe."""
+    return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else None

@@ -350,6 +350,16 @@ def test_when_the_days_tokens_are_used_up_there_nothing_is_asked_until_midnight(
 
 
 @pytest.mark.django_db
+def test_tokens_that_others_have_spent_are_learnt_when_there_are_too_few(account):
+    meter_of(account, daily_limit=1000)
+
+    gate(account).told(429, {"x-daily-requests-left": "15", "retry-after": "1"})
+
+    meter = TokenMeter.objects.get()
+    assert (meter.day, meter.spent, closed_for(account)) == (timezone.now().date(), 985, 1)
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("told", "limit"), [("40", 40), ("0", 20), ("-1", 20), ("a lot", 20), ("4" * 30, 20), ("99999", 20), ("٤٠", 20)]
 )

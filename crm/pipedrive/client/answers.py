@@ -71,12 +71,9 @@ def next_cursor(answer: Row) -> str:
     return cursor if isinstance(cursor, str) else ""
 
 
-def next_start(answer: Row) -> int:
-    """The same in v1: how many come before the next page; 0 after the last one."""
-    pagination = _inner(_inner(answer, "additional_data"), "pagination")
-    is_last = pagination.get("more_items_in_collection") is not True
-    start = pagination.get("next_start")
-    return 0 if is_last or not isinstance(start, int) else start
+def has_more(answer: Row) -> bool:
+    """Whether another page follows, as v1 tells it."""
+    return _inner(_inner(answer, "additional_data"), "pagination").get("more_items_in_collection") is True
 
 
 def is_id(value: Any) -> bool:

@@ -28,8 +28,8 @@ class Refused:
     def reason(self) -> str:
         """In Pipedrive's own words, without secrets, short enough to be shown; empty where it has none."""
         said = {} if self.is_html else _object(self.text)
-        found = [said.get(name) for name in ("error", "error_info", "message")]
-        reason = ". ".join(_plain(part) for part in found if isinstance(part, str) and part)
+        found = [said.get(name) for name in ("error", "message", "error_info")]
+        reason = next((_plain(text) for text in found if isinstance(text, str) and text), "")
         for secret in filter(None, self.secrets):
             reason = reason.replace(secret, "…")
         return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"

@@ -253,16 +253,12 @@ class Pipedrive:
 
     def _numbered_pages(self, operation: Operation, query: Query, rows: Callable[[Row], list[Row]]) -> Iterator[Row]:
         """As v1 has them."""
-        start = 0
-        while True:
+        start, more = 0, True
+        while more:
             here: Query = query | {"limit": _SMALLER_PAGE, "start": start}
-            found, after = self._wire.ask(operation, read=lambda it: (rows(it), answers.next_start(it)), query=here)
+            found, more = self._wire.ask(operation, read=lambda it: (rows(it), answers.has_more(it)), query=here)
             yield from found
-            if not after:
-                return
-            if after <= start:
-                raise _endless()
-            start = after
+            start, more = start + _SMALLER_PAGE, more and bool(found)
 
 
 def _given(**values: int | str | None) -> Query:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 _CONNECT = 5.0  # seconds
 _LEAST = 0.3  # seconds; with less no request is begun
 _LARGEST = 10 * 1024 * 1024  # bytes of an answer
-_WAITS = (0.5, 2.0)  # seconds before another try
+_WAITS = (0.25, 1.0)  # seconds before another try
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,12 @@ class Wire:
     def __init__(self, base_url: str, token: str, gate: Gate, *, patience: float | None) -> None:
         self._base_url = _checked(base_url)
         self._token = token
-        self._gate = gate
-        ends = (gate.deadline, None if patience is None else time.monotonic() + patience)
-        self._deadline = min((end for end in ends if end is not None), default=None)
+        self._gate = gate if patience is None else gate.until(time.monotonic() + patience)
 
     def until(self, deadline: float) -> Self:
         """The same, for what has to end by then (`time.monotonic`)."""
         sooner = copy(self)
-        sooner._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
-        sooner._gate = copy(self._gate)
-        sooner._gate.deadline = sooner._deadline
+        sooner._gate = self._gate.until(deadline)
         return sooner
 
     def ask(
@@ -135,7 +131,7 @@ class Wire:
         return min(left, settings.PIPEDRIVE_TIMEOUT)
 
     def _left(self) -> float:
-        return float("inf") if self._deadline is None else self._deadline - time.monotonic()
+        return float("inf") if self._gate.deadline is None else self._gate.deadline - time.monotonic()
 
 
 def _sent(request: dict[str, Any], seconds: float) -> _Answer:
@@ -183,7 +179,10 @@ def _failing(operation: Operation) -> Iterator[None]:
 
 def _checked(base_url: str) -> str:
     """Raises NotConfigured where a token would travel in the open."""
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError as error:
+        raise NotConfigured(setting="PIPEDRIVE_BASE_URL") from error
     if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))):
         return base_url.rstrip("/")
     raise NotConfigured(setting="PIPEDRIVE_BASE_URL")

@@ -1,5 +1,6 @@
 """What happens to persons and organizations there as such: new ones, deleted ones, merged ones."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from leads.history import Author
 from leads.models import Lead
 
 SOURCE = "pipedrive"
+_SECOND = timedelta(seconds=1)  # their times have no fractions
 
 
 def person_changed(person_id: int, *, account: Account, known: Remote | None = None) -> None:
@@ -95,7 +97,8 @@ def _arrived(person_id: int, account: Account, known: Remote | None) -> None:
 
 def _is_new(person: Row, account: Account) -> bool:
     added_at = moment(person.get("add_time"))
-    return account.connection.takes_new and added_at is not None and added_at >= account.connection.connected_at
+    since = account.connection.connected_at - _SECOND
+    return account.connection.takes_new and added_at is not None and added_at > since
 
 
 def _lead_it_was_made_for(person_id: int, account: Account) -> int | None:

@@ -609,7 +609,9 @@ class Migration(migrations.Migration):
                 (
                     "burst_limit",
                     models.PositiveSmallIntegerField(
-                        default=20, help_text="20, 40, 100 or 120, by the plan.", verbose_name="requests in two seconds"
+                        default=20,
+                        help_text="20, 40, 100 or 120, by the plan; Pipedrive's answers correct it.",
+                        verbose_name="requests in two seconds",
                     ),
                 ),
                 (

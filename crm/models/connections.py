@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Workspace
@@ -88,7 +89,9 @@ class TokenMeter(models.Model):
     day = models.DateField(_("day"), null=True, editable=False)
     spent = models.PositiveIntegerField(_("spent"), default=0, editable=False)
     burst_limit = models.PositiveSmallIntegerField(
-        _("requests in two seconds"), default=20, help_text=_("20, 40, 100 or 120, by the plan.")
+        _("requests in two seconds"),
+        default=20,
+        help_text=_("20, 40, 100 or 120, by the plan; Pipedrive's answers correct it."),
     )
     search_limit = models.PositiveSmallIntegerField(
         _("searches in two seconds"), default=10, help_text=_("10, with every plan.")
@@ -109,4 +112,8 @@ class TokenMeter(models.Model):
         verbose_name_plural = _("token budgets")
 
     def __str__(self) -> str:
-        return f"{self.spent}/{self.daily_limit}"
+        return f"{self.spent_today}/{self.daily_limit}"
+
+    @property
+    def spent_today(self) -> int:
+        return self.spent if self.day == timezone.now().date() else 0

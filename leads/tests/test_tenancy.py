@@ -24,6 +24,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, Subscription, TopUp
+from crm.models import Connection, TokenMeter
 from leads.exports import quoting
 from leads.models import (
     Activity,
@@ -95,6 +96,7 @@ TENANTS_TABLES = [
     ChatMessage,
     AnalysisRun,
     LeadAnalysis,
+    TokenMeter,
 ]
 # those that have no workspace of their own
 OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
@@ -169,6 +171,8 @@ def strangers_things(stranger, client_of):
         payload={"company": SECRET, "email": f"{SECRET}@x.example"},
         expires_at=timezone.now() + timedelta(days=1),
     )
+    pipedrive, _ = Connection.objects.get_or_create(workspace=stranger.workspace, defaults={"company_name": SECRET})
+    TokenMeter.objects.create(workspace=stranger.workspace, connection=pipedrive)
     return lead
 
 

@@ -28,6 +28,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
+from crm.models import Connection, TokenMeter
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -104,6 +105,7 @@ TENANTS = {
     LeadAnalysis: "workspace",
     Document: "workspace",
     Chunk: "workspace",
+    TokenMeter: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -172,6 +174,8 @@ def strangers_things(client_of):
     Proposal.objects.create(
         workspace=stranger.workspace, kind="create_lead", payload={"name": SECRET}, expires_at=timezone.now()
     )
+    pipedrive, _ = Connection.objects.get_or_create(workspace=stranger.workspace, defaults={"company_name": SECRET})
+    TokenMeter.objects.create(workspace=stranger.workspace, connection=pipedrive)
     return stranger.workspace
 
 

@@ -103,5 +103,5 @@ def did_you_mean(sentence: str, wanted: str, names: Sequence[str]) -> str:
     shown = wanted.strip()[:100]
     said = sentence.format(name=shown)
     folded = {name.casefold(): name for name in names}
-    near = get_close_matches(shown.casefold(), folded, n=1, cutoff=0.6)
+    near = get_close_matches(shown.casefold(), folded, n=1, cutoff=0.7)
     return said + " " + _("Did you mean «{name}»?").format(name=folded[near[0]]) if near else said

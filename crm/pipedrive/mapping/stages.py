@@ -59,7 +59,9 @@ class Stages:
         return known[-1] if known else self.canonical(OPEN[0])
 
     def body(self, status: str, deal: dict[str, Any] | None) -> dict[str, Any]:
-        """What to tell of a deal so that its status is this one."""
+        """What to tell of a deal so that its status is this one; nothing of one of another pipeline."""
+        if deal and self.status_of(deal) == UNKNOWN:
+            return {}
         if status in _CLOSING:
             return {"status": _CLOSING[status]}
         moved: dict[str, Any] = {"stage_id": self.stage_for(status)}

@@ -11,7 +11,7 @@ from crm.pipedrive import accounts, linking, syncing
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.deals import mirroring
 from crm.pipedrive.inbox import OF_THE_ACCOUNT
-from crm.pipedrive.mapping import Remote
+from crm.pipedrive.mapping import MappedField, Remote
 from zevix.errors import Refusal, Unreachable
 
 Outcome = InboxEvent.Outcome
@@ -183,8 +183,13 @@ def _is_echo(event: InboxEvent, account: Account) -> bool:
 
 
 def _is_as_agreed(snapshot: dict[str, Any], entity: str, remote: Remote, account: Account) -> bool:
-    fields = [field for field in account.mapping.fields if field.entity == entity]
+    fields = [field for field in account.mapping.fields if _tells_of(entity, field)]
     return all(field.name in snapshot and snapshot[field.name][1] == field.theirs(remote) for field in fields)
+
+
+def _tells_of(entity: str, field: MappedField) -> bool:
+    """A person tells which organization it is of; what that is called, the organization."""
+    return (field.entity if field.there.key != "org_id" else "organization") == entity
 
 
 def _links(account: Account, **which: Any) -> Any:

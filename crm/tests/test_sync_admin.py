@@ -45,8 +45,8 @@ def test_a_list_costs_the_same_queries(page, count, connection, operator, in_adm
     browser = in_admin(operator)
     browser.get(reverse(page))
 
-    # session, user, count, rows, and another for each that the frame of the admin needs
-    with django_assert_num_queries(5):
+    # session, user, count, rows
+    with django_assert_num_queries(4):
         answer = browser.get(reverse(page))
 
     assert answer.status_code == 200

@@ -457,6 +457,20 @@ def test_an_answer_that_drips_is_broken_off(ask, settings):
     assert time.monotonic() - began < 5
 
 
+def test_what_is_left_of_the_time_is_for_the_rest_of_the_answer(ask, settings):
+    settings.PIPEDRIVE_TIMEOUT = 1.0
+    # it begins after 0.8 seconds, and never ends
+    stalling = [b"", b"", http(b"x" * 10, length=1000), b"", b""]
+    began = time.monotonic()
+
+    with answering(stalling, pause=0.4) as (url, _):
+        with pytest.raises(Unanswered):
+            ask(url).create_person(ADA)
+        took = time.monotonic() - began
+
+    assert took < 1.5
+
+
 def test_redirects_are_not_followed(ask, pipedrive_server):
     elsewhere = http(b"", status="302 Found", Location=f"{pipedrive_server.url}/api/v1/users/me")
 
@@ -559,6 +573,12 @@ def test_a_token_does_not_travel_in_the_open(ask, account, url):
 
     with pytest.raises(NotConfigured):
         Pipedrive(url, "abc123", gate)
+
+
+@pytest.mark.parametrize("url", ["https://a.example:99999999", "https://a.example:port", "https://ä..example"])
+def test_an_address_that_is_none_is_a_matter_of_the_settings(ask, url):
+    with pytest.raises((NotConfigured, Unreachable)):
+        ask(url).me()
 
 
 def test_one_accounts_cookies_are_not_sent_with_anothers(ask, pipedrive_server):

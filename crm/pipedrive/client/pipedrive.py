@@ -26,7 +26,8 @@ _CREATE = {entity: Operation("POST", f"/api/v2/{plural}", 5) for entity, plural 
 _UPDATE = {entity: Operation("PATCH", f"/api/v2/{plural}/{{}}", 5) for entity, plural in _PLURALS.items()}
 _FIELDS = {entity: Operation("GET", f"/api/v2/{entity}Fields", 10) for entity in _PLURALS}
 _SEARCH = {
-    entity: Operation("GET", f"/api/v2/{plural}/search", 20, is_search=True) for entity, plural in _PLURALS.items()
+    entity: Operation("GET", f"/api/v2/{_PLURALS[entity]}/search", 20, is_search=True)
+    for entity in ("person", "organization")
 }
 _PIPELINES = Operation("GET", "/api/v2/pipelines", 5)
 _STAGES = Operation("GET", "/api/v2/stages", 5)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -51,6 +51,10 @@ class _Answer:
     status: int
     headers: Mapping[str, str]
     text: bytes
+
+
+class _TooLarge(Exception):
+    pass
 
 
 class Wire:
@@ -103,8 +107,7 @@ class Wire:
         try:
             path = operation.path.format(*(quote(str(part), safe="") for part in place))
             content = None if body is None else orjson.dumps(body)
-            for value in (query or {}).values():
-                str(value).encode()
+            "".join(str(value) for value in (query or {}).values()).encode()
         except (TypeError, UnicodeError) as error:  # half a character, a number too large
             raise Rejected(vendor="Pipedrive", reason=_("this can't be sent"), kind="bad_request") from error
         if content is not None:
@@ -139,8 +142,20 @@ def _sent(request: dict[str, Any], seconds: float) -> _Answer:
 
     ends = time.monotonic() + seconds
     timeout = httpx2.Timeout(seconds, connect=min(_CONNECT, seconds))
-    with pool().stream(**request, timeout=timeout) as response:
+    whole = pool().build_request(**request, timeout=timeout)
+    whole.extensions["trace"] = _keeping_time(whole.extensions["timeout"], ends)
+    with closing(pool().send(whole, stream=True)) as response:
         return _Answer(response.status_code, response.headers, b"".join(_pieces(response, ends)))
+
+
+def _keeping_time(timeouts: dict[str, float], ends: float) -> Callable[[str, Any], None]:
+    """Cuts, at each step of a request, the time that it may take to what is left; else each might take all of it."""
+
+    def cut(step: str, _details: Any) -> None:
+        left = max(0.001, ends - time.monotonic())
+        timeouts.update({phase: min(left, seconds) for phase, seconds in timeouts.items()})
+
+    return cut
 
 
 def _pieces(response: "httpx2.Response", ends: float) -> Iterator[bytes]:
@@ -149,7 +164,7 @@ def _pieces(response: "httpx2.Response", ends: float) -> Iterator[bytes]:
     for piece in response.iter_bytes():
         size += len(piece)
         if size > _LARGEST:
-            raise Rejected(vendor="Pipedrive", reason=_("its answer is too large"), kind="too_large")
+            raise _TooLarge
         if time.monotonic() > ends:
             raise TimeoutError
         yield piece
@@ -171,10 +186,11 @@ def _failing(operation: Operation) -> Iterator[None]:
         raise in_doubt(vendor="Pipedrive", reason=_("the connection broke"), kind="connection") from error
     except NotUnderstood as error:
         raise in_doubt(vendor="Pipedrive", reason=_("its answer is not understood"), kind="answer") from error
-    except Rejected as error:  # an answer that is too large
-        if operation.changes:
-            raise Unanswered(**error.details) from error
-        raise
+    except _TooLarge as error:
+        failed = Unanswered if operation.changes else Rejected
+        raise failed(vendor="Pipedrive", reason=_("its answer is too large"), kind="too_large") from error
+    except httpx2.InvalidURL as error:
+        raise NotConfigured(setting="PIPEDRIVE_BASE_URL") from error
 
 
 def _checked(base_url: str) -> str:

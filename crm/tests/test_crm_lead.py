@@ -125,7 +125,7 @@ def test_the_leads_notes_go_with_a_deal_as_text_and_once(api, member, connection
         assert api.post("/api/crm/lead", {"lead_id": lead.pk}).status_code == 201
     make_what_waits(connection)
 
-    notes = [(note["content"], note["deal_id"]) for note in pipedrive_server.people.notes]
+    notes = [(note["content"], note["deal_id"]) for note in pipedrive_server.people.notes()]
     text = "5 &lt; 6 &amp; &lt;b&gt;bold&lt;/b&gt;<br>Second line"
     assert notes == [(text, pipedrive_server.people.deals.all()[0]["id"])]
     assert Deal.objects.get().note == ""
@@ -139,7 +139,7 @@ def test_a_note_without_an_answer_is_not_written_twice(api, member, connection, 
     assert (answer.status_code, Deal.objects.get().note) == (201, "Call in May")
     make_what_waits(connection)
 
-    assert [note["content"] for note in pipedrive_server.people.notes] == ["Call in May"]
+    assert [note["content"] for note in pipedrive_server.people.notes()] == ["Call in May"]
     assert Deal.objects.get().note == ""
 
 
@@ -295,7 +295,7 @@ def test_after_a_crash_the_deal_arrives_once(api, member, connection, pipedrive_
         "organizations": 1,
         "deals": 1,
     }
-    assert [note["content"] for note in pipedrive_server.people.notes] == ["Call in May"]
+    assert [note["content"] for note in pipedrive_server.people.notes()] == ["Call in May"]
     assert (Deal.objects.get().status, Deal.objects.get().note) == ("open", "")
 
 

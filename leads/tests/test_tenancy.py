@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import Invitation, Membership, RefreshToken
+from accounts.models import Invitation, Membership, RefreshToken, User
 from ai.models import (
     AICall,
     AIMonth,
@@ -24,7 +24,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, Subscription, TopUp
-from crm.models import Connection, TokenMeter
+from crm.models import Connection, Deal, TokenMeter
 from leads.exports import quoting
 from leads.models import (
     Activity,
@@ -97,6 +97,7 @@ TENANTS_TABLES = [
     AnalysisRun,
     LeadAnalysis,
     TokenMeter,
+    Deal,
 ]
 # those that have no workspace of their own
 OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
@@ -173,6 +174,9 @@ def strangers_things(stranger, client_of):
     )
     pipedrive, _ = Connection.objects.get_or_create(workspace=stranger.workspace, defaults={"company_name": SECRET})
     TokenMeter.objects.create(workspace=stranger.workspace, connection=pipedrive)
+    Deal.objects.create(
+        workspace=stranger.workspace, connection=pipedrive, lead=lead, title=f"{SECRET}@x.example", remote_id=4711
+    )
     return lead
 
 
@@ -180,6 +184,7 @@ def strangers_things(stranger, client_of):
 def test_no_route_shows_or_touches_another_workspaces_rows(
     api, stranger, strangers_things, stripe_server, openai_server, method, path
 ):
+    User.objects.update(is_beta_user=True)  # so that nothing is refused before it is looked for
     before = rows_of(stranger.workspace)
     ids = {
         "member_id": stranger.pk,
@@ -199,6 +204,7 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "case_id": PromptCase.objects.get().pk,
         "document_id": Document.objects.get().pk,
         "proposal_id": Proposal.objects.get().pk,
+        "deal_id": 4711,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {

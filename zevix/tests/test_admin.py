@@ -28,7 +28,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
-from crm.models import Connection, TokenMeter
+from crm.models import Connection, Deal, TokenMeter
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -106,6 +106,7 @@ TENANTS = {
     Document: "workspace",
     Chunk: "workspace",
     TokenMeter: "workspace",
+    Deal: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -176,6 +177,7 @@ def strangers_things(client_of):
     )
     pipedrive, _ = Connection.objects.get_or_create(workspace=stranger.workspace, defaults={"company_name": SECRET})
     TokenMeter.objects.create(workspace=stranger.workspace, connection=pipedrive)
+    Deal.objects.create(workspace=stranger.workspace, connection=pipedrive, lead=lead, title=SECRET, remote_id=1)
     return stranger.workspace
 
 
@@ -320,6 +322,8 @@ def test_an_action_does_not_reach_rows_of_another_workspace(model, manager, stra
         "roll_back",
         "evaluate",
         "cut_anew",
+        "try_again",
+        "give_up",
     ]
 
     for action in actions:

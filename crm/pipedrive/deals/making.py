@@ -129,11 +129,18 @@ def _make(deal: Deal, account: Account, deadline: float | None) -> None:
 
 
 def _person(deal: Deal, account: Account, deadline: float | None) -> int:
+    """The lead's person; leads with the same address share one, though it is in step with the first of them only."""
     outcome = syncing.sync_lead(deal.lead_id, account=account, send=True, deadline=deadline)
-    if outcome.person_id is None:
+    person_id = outcome.person_id or _shared_person(deal, account)
+    if person_id is None:
         reason = outcome.problem or _("The lead is not there any more.")
         raise Rejected(vendor="Pipedrive", reason=reason, kind="person")
-    return outcome.person_id
+    return person_id
+
+
+def _shared_person(deal: Deal, account: Account) -> int | None:
+    email = Lead.objects.filter(pk=deal.lead_id).exclude(email="").values_list("email", flat=True).first()
+    return creating.known("person", creating.person_key(email, deal.lead_id), account=account) if email else None
 
 
 def _find(deal: Deal, person_id: int, since: datetime | None, account: Account) -> int | None:

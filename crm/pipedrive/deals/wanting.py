@@ -51,9 +51,8 @@ def want(wish: Wish, *, workspace: Workspace, by: Author) -> Deal:
 @transaction.atomic
 def want_with(lead_id: int, wish: Wish, *, connection: Connection, by: Author) -> Deal:
     """The same with a lead that is there. Raises NotFound, NotYourLead."""
-    lead = editing.lock(
-        lead_id, connection.workspace_id, by
-    )  # so that of two who want the same at once the second finds it
+    # held, so that of two who want the same at once the second finds it
+    lead = editing.lock(lead_id, connection.workspace_id, by)
     told = {"value": wish.value, "currency": wish.currency or connection.currency}
     title = wish.title or _title_of(lead)
     same = _same(lead, title, connection)

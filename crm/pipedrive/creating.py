@@ -197,16 +197,23 @@ def person(
     is_it: Callable[[Body], bool],
     deadline: float | None = None,
     least: Body | None = None,
+    before: Callable[[], None] = lambda: None,
 ) -> Found:
     """The person of this key (`person_key`), found or made of ``body``; of ``least`` where Pipedrive refuses that.
 
-    ``is_it`` tells whether a person without an address, made at the time, is the one that was asked for. Raises as `ensure` does.
+    ``is_it`` tells whether a person without an address, made at the time, is the one that was asked for. ``before`` is called before
+    one is asked for. Raises as `ensure` does.
     """
+
+    def create() -> Body:
+        before()
+        return _created(account, body, least)
+
     return _there(
         _Wish(
             Creation.Kind.PERSON,
             key,
-            lambda: _created(account, body, least),
+            create,
             account.pipedrive.person,
             person_find(key, account, is_it, directory),
         ),

@@ -14,7 +14,7 @@ from crm.pipedrive.creating import Found
 from crm.pipedrive.mapping import UNKNOWN, MappedField, Remote, merged, person_name
 from crm.pipedrive.pushing import COMPANY
 from leads.models import Lead, MergedLead
-from zevix.errors import Rejected
+from zevix.errors import Refusal, Rejected, Unanswered
 
 _LEAST = ("name", "emails", "org_id")  # of a person that is refused with all it has
 
@@ -49,15 +49,40 @@ def _person(case: Case) -> Found:
         return found
     case.keep(sent_as=key)
     body = _body(case)
-    return creating.person(
-        key,
-        body,
-        account=case.account,
-        directory=case.directory,
-        is_it=lambda person: _is_made_of(case, person),
-        deadline=case.deadline,
-        least={name: body[name] for name in _LEAST if name in body},
-    )
+    asked = False
+
+    def before() -> None:
+        nonlocal asked
+        asked = True
+        _note_what_is_sent(case)
+
+    try:
+        return creating.person(
+            key,
+            body,
+            account=case.account,
+            directory=case.directory,
+            is_it=lambda person: _is_made_of(case, person),
+            deadline=case.deadline,
+            least={name: body[name] for name in _LEAST if name in body},
+            before=before,
+        )
+    except Unanswered:
+        raise
+    except Refusal:
+        if asked:  # nothing was made of it
+            case.link.snapshot = {}
+            case.keep()
+        raise
+
+
+def _note_what_is_sent(case: Case) -> None:
+    """So that it is known, should we never hear of it: what differs from it later was changed later."""
+    for field in _fields_of_person(case):
+        ours = field.ours(case.lead)
+        if ours != UNKNOWN and not field.is_empty(ours):
+            case.agree(field.name, ours, ours)
+    case.keep()
 
 
 def _made_before(case: Case) -> Found | None:
@@ -122,6 +147,8 @@ def _agree_on_all(case: Case) -> None:
         ours, theirs = field.ours(case.lead), field.theirs(case.remote)
         if ours in (theirs, UNKNOWN) or field.is_empty(ours):
             case.agree(field.name, ours, theirs)
+        else:
+            case.link.snapshot.pop(field.name, None)
 
 
 # Only looked at -----------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def _has_changed(field: MappedField, link: Link, lead: Row, has_deal: bool) -> b
     ours, pair = field.ours(lead), link.snapshot.get(field.name)
     if pair:
         return bool(ours != pair[0])
-    if ours == UNKNOWN or (field.entity == "deal" and not has_deal):
+    if ours == UNKNOWN or field.is_empty(ours) or (field.entity == "deal" and not has_deal):
         return False
     return field.entity != "organization" or link.organization_id is not None
 

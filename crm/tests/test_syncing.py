@@ -340,15 +340,34 @@ def test_a_write_without_an_answer_is_found_done_the_next_time(connection, serve
     assert link_of(lead).snapshot["name"] == ["Anna Bauer", "Anna Bauer"]
 
 
-def test_a_field_that_is_refused_is_told_of_and_the_others_go_on(connection, server):
+def test_a_field_that_is_refused_is_told_of_and_the_others_go_on(member, server):
+    fields = [("name", "name"), ("email", "email"), ("channel", "Channel")]
+    mapping = [{"lead": lead, "entity": "person", "field": there, "owner": "latest"} for lead, there in fields]
+    connection = make_connection(member.workspace, server, by=member.user, mapping=mapping)
     lead, link = in_step(connection)
-    Link.objects.filter(pk=link.pk).update(snapshot={**link.snapshot})
-    edit(lead, name="Anna Bauer", email=f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 40}.example")
+    server.people.fields.delete_option("person", "Channel", "Web")
+    edit(lead, name="Anna Bauer", channel="Web")
 
     outcome = sync(lead, connection)
 
+    assert outcome.pushed == ["name"]
+    assert outcome.problem.startswith("Channel: ")
+    assert link_of(lead).problem == outcome.problem
     assert server.people.get(link.person_id)["name"] == "Anna Bauer"
-    assert outcome.pushed == ["name"] or outcome.problem == ""
+
+
+def test_a_new_person_is_made_without_the_field_that_is_refused(member, server):
+    fields = [("name", "name"), ("email", "email"), ("channel", "Channel")]
+    mapping = [{"lead": lead, "entity": "person", "field": there, "owner": "latest"} for lead, there in fields]
+    connection = make_connection(member.workspace, server, by=member.user, mapping=mapping)
+    server.people.fields.delete_option("person", "Channel", "Web")
+    lead = make_lead(connection.workspace, name="Anna", email="anna@adams.example", channel="Web")
+
+    outcome = sync(lead, connection)
+
+    assert outcome.created
+    assert outcome.problem.startswith("Channel: ")
+    assert server.people.get(outcome.person_id)["name"] == "Anna"
 
 
 def test_a_lead_that_somebody_else_is_at_is_busy(connection, server):

@@ -15,6 +15,7 @@ def in_a_process(act: Callable[[], object], server: PipedriveServer) -> bool:
     """Do it; returns whether it lived to the end. A ``kill`` among the server's faults is what it may die of."""
     # neither side may use the other's connections
     connections.close_all()
+    pool().close()
     pool.cache_clear()
     child = os.fork()
     if not child:

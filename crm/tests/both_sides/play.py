@@ -113,8 +113,7 @@ class Play:
         }  # fmt: skip
         by = self.person if z % 3 else Author("import")
         lead_id = editing.create(fields, workspace=self.workspace, by=by)
-        if by == self.person:
-            self._wrote_here(lead_id, {}, self._canonical(lead_id))
+        self._wrote("lead", lead_id, {}, self._canonical(lead_id), by_person=by == self.person)
 
     def _edit(self, x: int, y: int, z: int) -> None:
         self._change(x, self._value_here(y, z), self.person)
@@ -152,8 +151,7 @@ class Play:
             return
         before = self._canonical(lead.pk)
         editing.update(lead.pk, changes, workspace=self.workspace, by=by)
-        if by == self.person:
-            self._wrote_here(lead.pk, before, self._canonical(lead.pk))
+        self._wrote("lead", lead.pk, before, self._canonical(lead.pk), by_person=by == self.person)
 
     def _delete(self, x: int, y: int, z: int) -> None:
         if lead := _one_of(self.leads(), x):
@@ -186,7 +184,7 @@ class Play:
         made = self.people.create(
             name=self._new("Person"), email=EMAILS[x % 6], org_id=organization and organization["id"]
         )
-        self._wrote_there(made["id"], {}, self._canonical_there(made["id"]))
+        self._wrote("person", made["id"], {}, self._canonical_there(made["id"]))
 
     def _edit_person(self, x: int, y: int, z: int) -> None:
         person = _one_of(self.people.all(), x)
@@ -194,7 +192,7 @@ class Play:
             return
         before = self._canonical_there(person["id"])
         self.people.edit(person["id"], **self._value_there(y, z))
-        self._wrote_there(person["id"], before, self._canonical_there(person["id"]))
+        self._wrote("person", person["id"], before, self._canonical_there(person["id"]))
 
     def _value_there(self, y: int, z: int) -> dict[str, Any]:
         way = self.server.option("person", "Channel", WAYS[z % 3])
@@ -342,16 +340,12 @@ class Play:
         """A person's own: a company is shared by many, and a status is a deal's."""
         return [field for field in self.fields if field.entity == "person" and field.name != "company"]
 
-    def _wrote_here(self, lead_id: int, before: dict[str, Any], after: dict[str, Any]) -> None:
-        self._wrote("lead", lead_id, before, after)
-
-    def _wrote_there(self, person_id: int, before: dict[str, Any], after: dict[str, Any]) -> None:
-        self._wrote("person", person_id, before, after)
-
-    def _wrote(self, side: str, id: int, before: dict[str, Any], after: dict[str, Any]) -> None:
+    def _wrote(
+        self, side: str, id: int, before: dict[str, Any], after: dict[str, Any], *, by_person: bool = True
+    ) -> None:
         for field, value in after.items():
             if before.get(field) != value:
-                self.writes.note(side, id, field, value, before.get(field))
+                self.writes.note(side, id, field, value, before.get(field), by_person=by_person)
 
     def _new(self, word: str) -> str:
         return f"{word} {self._number()}"

@@ -10,6 +10,7 @@ class Write:
     value: Any
     before: Any
     order: int
+    by_person: bool
 
 
 class Writes:
@@ -19,8 +20,8 @@ class Writes:
         self._last: dict[tuple[str, int, str], Write] = {}
         self._orders = count(1)
 
-    def note(self, side: str, id: int, field: str, value: Any, before: Any) -> None:
-        self._last[side, id, field] = Write(value, before, next(self._orders))
+    def note(self, side: str, id: int, field: str, value: Any, before: Any, *, by_person: bool) -> None:
+        self._last[side, id, field] = Write(value, before, next(self._orders), by_person)
 
     def forget(self, side: str, id: int) -> None:
         for place in [place for place in self._last if place[:2] == (side, id)]:
@@ -33,7 +34,8 @@ class Writes:
         return [
             write
             for write in both
-            if not is_nothing(write.value)
+            if write.by_person
+            and not is_nothing(write.value)
             and write.value != value
             and write.value not in listed
             and not any(other.order > write.order and other.before == write.value for other in both)

@@ -105,6 +105,7 @@ TENANTS = {
     LeadAnalysis: "workspace",
     Document: "workspace",
     Chunk: "workspace",
+    Connection: "workspace",
     TokenMeter: "workspace",
     Deal: "workspace",
 }

@@ -9,7 +9,7 @@ from crm.pipedrive.forecasts import Plan
 from crm.pipedrive.limits import Lane
 from crm.pipedrive.passes import Pass
 
-_INLINE = 3.0  # seconds
+_INLINE, _PATIENCE = 3.0, 5.0  # seconds: for all, and for what is asked by then
 
 
 def plan(workspace: Workspace, *, by: User | None, lead_ids: Sequence[int] | None = None) -> SyncRun:
@@ -18,7 +18,7 @@ def plan(workspace: Workspace, *, by: User | None, lead_ids: Sequence[int] | Non
     Raises NotConnected, Unreachable, TokenRefused.
     """
     connection = accounts.connection_of(workspace)
-    account = accounts.open(connection, lane=Lane.INTERACTIVE, patience=_INLINE)
+    account = accounts.open(connection, lane=Lane.INTERACTIVE, patience=_PATIENCE)
     run = running.new(connection, SyncRun.Kind.PLAN, by=by, lead_ids=lead_ids)
     if running.has_many_unlinked(run):
         return running.queue(run)

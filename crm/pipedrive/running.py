@@ -56,14 +56,14 @@ def queue(run: SyncRun, *, at: timedelta | None = None) -> SyncRun:
     return run
 
 
-def go_on(run: SyncRun, *, leave_off: Callable[[], bool] = lambda: False) -> None:
+def go_on(run: SyncRun, *, threads: int | None = None, leave_off: Callable[[], bool] = lambda: False) -> None:
     """Do a slice of a queued run, and have the next one queued. Killed in its midst, it is done again from where it was saved last."""
     if not run.is_open:
         return
     try:
         account = accounts.open(run.connection, lane=Lane.BACKGROUND)
         begin(run)
-        is_over = _do_slice(run, account, leave_off)
+        is_over = _do_slice(run, account, threads, leave_off)
     except BudgetSpent as spent:
         _wait(run, str(spent), spent.details["until"] - timezone.now())
     except TokenRefused as refused:
@@ -96,7 +96,7 @@ def has_many_unlinked(run: SyncRun) -> bool:
     return leads.exclude(pk__in=linked.values("lead_id")).order_by()[: _MANY + 1].count() > _MANY
 
 
-def _do_slice(run: SyncRun, account: Account, leave_off: Callable[[], bool]) -> bool:
+def _do_slice(run: SyncRun, account: Account, threads: int | None, leave_off: Callable[[], bool]) -> bool:
     directory: Directory | None = Listed(account) if has_many_unlinked(run) else None
     piece = Pass(
         run,
@@ -106,7 +106,7 @@ def _do_slice(run: SyncRun, account: Account, leave_off: Callable[[], bool]) -> 
         leave_off=leave_off,
         each=Plan(run).add if run.kind == SyncRun.Kind.PLAN else lambda lead_id, outcome: None,
     )
-    return piece.do(threads_for(run.connection, at_most=8))
+    return piece.do(threads or threads_for(run.connection, at_most=8))
 
 
 def _wait(run: SyncRun, why: str, at: timedelta) -> None:

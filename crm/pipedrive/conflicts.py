@@ -25,11 +25,13 @@ Choice = Conflict.Choice
 def resolve(conflict: Conflict, choice: str, *, by: User | None) -> None:
     """Take one side's value. Its lead is noted as changed, so that the next pass carries it out.
 
-    If somebody changes the value that would be lost before that, the conflict is open again. Raises AlreadyResolved.
+    If somebody changes the value that would be lost before that, the conflict is open again. Once more the same choice is no other.
+    Raises AlreadyResolved.
     """
-    if not _choose(Conflict.objects.filter(pk=conflict.pk, resolved_at=None), choice, by=by):
-        raise AlreadyResolved
+    chosen = _choose(Conflict.objects.filter(pk=conflict.pk, resolved_at=None), choice, by=by)
     conflict.refresh_from_db()
+    if not chosen and conflict.choice != choice:
+        raise AlreadyResolved
 
 
 @transaction.atomic

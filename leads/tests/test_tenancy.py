@@ -24,7 +24,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, Subscription, TopUp
-from crm.models import Connection, Deal, TokenMeter
+from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link, SyncRun, TokenMeter
 from leads.exports import quoting
 from leads.models import (
     Activity,
@@ -98,6 +98,12 @@ TENANTS_TABLES = [
     LeadAnalysis,
     TokenMeter,
     Deal,
+    Link,
+    Conflict,
+    Creation,
+    ChangedLead,
+    InboxEvent,
+    SyncRun,
 ]
 # those that have no workspace of their own
 OWNERS = {RejectedRow: "batch"} | dict.fromkeys([PromptVersion, PromptRelease, PromptCase], "prompt")
@@ -177,6 +183,15 @@ def strangers_things(stranger, client_of):
     Deal.objects.create(
         workspace=stranger.workspace, connection=pipedrive, lead=lead, title=f"{SECRET}@x.example", remote_id=4711
     )
+    linked = {"workspace": stranger.workspace, "connection": pipedrive, "lead": lead}
+    Link.objects.create(**linked, person_id=4711, problem=f"{SECRET}@x.example")
+    Conflict.objects.create(**linked, field="email", ours=f"{SECRET}@x.example", theirs="")
+    Creation.objects.create(
+        workspace=stranger.workspace, connection=pipedrive, kind="person", key=f"{SECRET}@x.example"
+    )
+    of_theirs = {"workspace": stranger.workspace, "connection": pipedrive}
+    InboxEvent.objects.create(**of_theirs, event_id=SECRET, entity="person", entity_id=4711, action="change")
+    SyncRun.objects.create(**of_theirs, kind="plan", failure=SECRET, result={"items": [SECRET]})
     return lead
 
 
@@ -204,7 +219,9 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         "case_id": PromptCase.objects.get().pk,
         "document_id": Document.objects.get().pk,
         "proposal_id": Proposal.objects.get().pk,
+        "conflict_id": Conflict.objects.get().pk,
         "deal_id": 4711,
+        "run_id": SyncRun.objects.get().pk,
     }
     filled = re.sub(r"\{(\w+)\}", lambda name: str(ids.get(name[1], strangers_things.pk)), path)
     names_theirs = {
@@ -231,6 +248,8 @@ def test_no_route_shows_or_touches_another_workspaces_rows(
         ask({"name": "Anna"}, **{"Idempotency-Key": SECRET}),
         ask({"action": "summarize", "data": {"lead_id": strangers_things.pk}}),
         ask({"key": "chat"}),
+        ask({"choice": "pipedrive"}),
+        ask({"choice": "zevix", "ids": [Conflict.objects.get().pk]}),
         ask({"query": SECRET}),
         ask({"message": "Hello", "session_id": str(ids["session_id"])}),
         ask({"message": "Hello", "lead_id": strangers_things.pk}),

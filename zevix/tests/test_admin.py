@@ -28,7 +28,7 @@ from ai.models import (
     Proposal,
 )
 from billing.models import BillingAccount, Plan, StripeEvent, Subscription, TopUp, TopUpPack
-from crm.models import Connection, Deal, TokenMeter
+from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link, SyncRun, TokenMeter
 from leads.history import Author
 from leads.imports import importing
 from leads.imports.importing import Options
@@ -108,6 +108,12 @@ TENANTS = {
     Connection: "workspace",
     TokenMeter: "workspace",
     Deal: "workspace",
+    Link: "workspace",
+    Conflict: "workspace",
+    Creation: "workspace",
+    ChangedLead: "workspace",
+    InboxEvent: "workspace",
+    SyncRun: "workspace",
 }
 OPERATORS = [User, Plan, Subscription, Event, IdempotentAnswer, BillingAccount, StripeEvent, TopUpPack, TopUp]
 
@@ -179,6 +185,16 @@ def strangers_things(client_of):
     pipedrive, _ = Connection.objects.get_or_create(workspace=stranger.workspace, defaults={"company_name": SECRET})
     TokenMeter.objects.create(workspace=stranger.workspace, connection=pipedrive)
     Deal.objects.create(workspace=stranger.workspace, connection=pipedrive, lead=lead, title=SECRET, remote_id=1)
+    linked = {"workspace": stranger.workspace, "connection": pipedrive, "lead": lead}
+    Link.objects.create(**linked, person_id=1, problem=SECRET)
+    Conflict.objects.create(**linked, field="name", ours=SECRET, theirs="")
+    Creation.objects.create(workspace=stranger.workspace, connection=pipedrive, kind="person", key=SECRET)
+    ChangedLead.objects.update_or_create(
+        lead_id=lead.pk, defaults={"workspace": stranger.workspace, "version": 1, "changed_at": timezone.now(), "problem": SECRET}
+    )
+    of_theirs = {"workspace": stranger.workspace, "connection": pipedrive}
+    InboxEvent.objects.create(**of_theirs, event_id=SECRET, entity="person", entity_id=1, action="change", problem=SECRET)
+    SyncRun.objects.create(**of_theirs, kind="plan", failure=SECRET)
     return stranger.workspace
 
 

@@ -1,5 +1,6 @@
 """A lead is sent to Pipedrive with a deal: at once where that is possible, else later, and once."""
 
+import time
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -116,6 +117,36 @@ def test_a_new_deal_is_open_in_the_stage_of_the_leads_status(api, member, connec
     names = {one["id"]: one["name"] for one in pipedrive_server.people.stages.all()}
     assert (names[deal["stage_id"]], deal["status"]) == (stage, "open")
     assert Deal.objects.get().is_leading
+
+
+def test_what_the_mapping_has_for_deals_and_whose_the_lead_is_go_with_a_new_deal(api, member, pipedrive_server):
+    there_too = pipedrive_server.people.users.create("Mira", member.user.email)
+    mapping = [
+        {"lead": "city", "entity": "deal", "field": "Region", "owner": "latest"},
+        {"lead": "assigned_user_id", "entity": "person", "field": "owner_id", "owner": "latest"},
+    ]
+    pipedrive_server.people.fields.create("deal", "Region")
+    make_connection(member.workspace, pipedrive_server, by=member.user, mapping=mapping)
+    lead = make_lead(member.workspace, city="Berlin", assigned_user=member.user)
+
+    api.post("/api/crm/lead", {"lead_id": lead.pk})
+
+    deal = pipedrive_server.people.deals.all()[0]
+    assert deal["owner_id"] == there_too["id"]
+    assert deal["custom_fields"][pipedrive_server.key("deal", "Region")] == "Berlin"
+
+
+def test_leads_that_share_an_address_share_the_person_and_have_deals_of_their_own(
+    api, member, connection, pipedrive_server
+):
+    one, other = (make_lead(member.workspace, name=name, email="ada@engines.example") for name in ("Ada", "Bert"))
+
+    answers = [api.post("/api/crm/lead", {"lead_id": lead.pk, "deal_title": "Blinds"}) for lead in (other, one)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert [answer.json()["lead_id"] for answer in answers] == [other.pk, one.pk]
+    assert len({answer.json()["person_id"] for answer in answers}) == 1
+    assert len(pipedrive_server.people.deals.all()) == 2
 
 
 def test_the_leads_notes_go_with_a_deal_as_text_and_once(api, member, connection, pipedrive_server):
@@ -311,20 +342,23 @@ def test_a_refused_token_keeps_the_deal_queued(api, member, connection, pipedriv
 
     answer = api.post("/api/crm/lead", ADA)
     pipedrive_server.token = good
-    accounts.note_fine(connection)
     connection.refresh_from_db()
+    state = connection.state
+    accounts.note_fine(connection)
     make_what_waits(connection)
 
-    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert (answer.status_code, answer.json()["status"], state) == (202, "queued", "broken")
     assert len(pipedrive_server.people.deals.all()) == 1
 
 
 def test_a_slow_pipedrive_is_waited_for_three_seconds(api, member, connection, pipedrive_server):
     pipedrive_server.slow(5)
+    began = time.monotonic()
 
     answer = api.post("/api/crm/lead", ADA)
 
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert 2.5 < time.monotonic() - began < 4
 
 
 # Refused ----------------------------------------------------------------------------------------------------------------------

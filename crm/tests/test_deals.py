@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -376,6 +377,22 @@ def test_an_older_word_than_the_mirrors_is_not_believed(account, sent, pipedrive
     mirroring.deal_changed(deal.remote_id, account=account)
 
     mirroring.deal_changed(deal.remote_id, account=account, known=old)
+
+    deal.refresh_from_db()
+    assert deal.title == "Curtains"
+
+
+def test_what_was_asked_for_before_somebody_else_wrote_is_not_used(account, sent, pipedrive_server):
+    _lead, deal = sent()
+
+    def asked_and_overtaken():
+        told = account.pipedrive.deal(deal.remote_id)
+        pipedrive_server.people.deals.edit(deal.remote_id, title="Curtains")
+        mirroring.mirror(deal.remote_id, account=account)
+        return told
+
+    anew = partial(account.pipedrive.deal, deal.remote_id)
+    mirroring.keep(deal.remote_id, account=account, first=asked_and_overtaken, read=anew)
 
     deal.refresh_from_db()
     assert deal.title == "Curtains"

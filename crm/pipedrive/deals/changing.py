@@ -38,7 +38,13 @@ def change(deal: Deal, changes: dict[str, Any], *, by: Author) -> Deal:
         raise NotYourLead
     body = _body(deal, changes)
     account = accounts.open(deal.connection, lane=Lane.INTERACTIVE, patience=_PATIENCE)
-    kept = _changed(deal, body, account) if body else deal
+    if not body:
+        return deal
+    try:
+        kept = _changed(deal, body, account)
+    except TokenRefused as error:
+        accounts.note_trouble(deal.connection, error)
+        raise
     if kept is None or kept.status == Deal.Status.DELETED:
         raise NotFound
     _follow(kept, account)

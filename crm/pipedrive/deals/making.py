@@ -21,7 +21,7 @@ from zevix.errors import NotFound, Rejected, Unreachable
 _PAUSE = 0.1  # seconds until somebody else may be done with it
 _SKEW = timedelta(minutes=2)  # of their clock and ours
 _FIRST, _LONGEST = timedelta(seconds=10), timedelta(hours=1)
-_OF_THE_STATUS = "status"
+_OF_THE_STATUS, _WHOSE = "status", "assigned_user_id"
 
 
 def make_now(deal: Deal, *, seconds: float) -> bool:
@@ -33,6 +33,8 @@ def make_now(deal: Deal, *, seconds: float) -> bool:
     try:
         make(deal, account=_opened(deal, seconds), deadline=deadline)
     except (Unreachable, TokenRefused) as error:
+        if isinstance(error, TokenRefused):
+            accounts.note_trouble(deal.connection, error)
         put_off(deal, error)
         waking.wake(deal.connection_id)
         _read_again(deal)
@@ -90,7 +92,7 @@ def _opened(deal: Deal, seconds: float) -> Account:
     except (Unreachable, TokenRefused):
         raise
     except Rejected as error:
-        raise TokenRefused(**error.details) from error
+        raise Unreachable(**error.details) from error
 
 
 def put_off(deal: Deal, error: Exception) -> None:
@@ -167,14 +169,15 @@ def _body(deal: Deal, person_id: int, account: Account) -> dict[str, Any]:
     if deal.currency:
         body["currency"] = deal.currency
     lead = Lead.objects.filter(pk=deal.lead_id).values(*mapping.LEAD_COLUMNS).first()
-    return mapping.merged([body, *_mapped(lead, account), _place(lead, account)]) if lead else body
+    return mapping.merged([*_mapped(lead, account), _place(lead, account), body]) if lead else body
 
 
 def _mapped(lead: dict[str, Any], account: Account) -> list[dict[str, Any]]:
-    """What the lead has for fields of deals; what Pipedrive can't hold is told when the lead is compared."""
+    """What the lead has for fields of deals, and whose it is; what Pipedrive can't hold is told when the lead is compared."""
     parts = []
     for field in account.mapping.fields:
-        if field.entity != "deal" or field.name == _OF_THE_STATUS:
+        is_theirs = field.entity == "deal" and field.name != _OF_THE_STATUS
+        if not is_theirs and field.name != _WHOSE:
             continue
         value = field.ours(lead)
         if not field.is_empty(value):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections
 
@@ -32,7 +32,7 @@ def share(things: Iterator[Thing], work: Callable[[Thing], None], *, threads: in
 
 
 class _Crew:
-    def __init__(self, things: Iterator[Thing], work: Callable[[Thing], None]) -> None:
+    def __init__(self, things: Iterator[Any], work: Callable[[Any], None]) -> None:
         self._things = things
         self._work = work
         self._asking = Lock()
@@ -47,6 +47,6 @@ class _Crew:
         finally:
             connections.close_all()
 
-    def _next(self) -> object:
+    def _next(self) -> Any:
         with self._asking:
             return next(self._things, _NONE)

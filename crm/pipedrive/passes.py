@@ -16,6 +16,7 @@ from crm.errors import BudgetSpent, Busy, TokenRefused
 from crm.models import Connection, Deal, Link, SyncRun
 from crm.pipedrive import syncing
 from crm.pipedrive.accounts import Account
+from crm.pipedrive.client.pipedrive import Entity
 from crm.pipedrive.crew import share
 from crm.pipedrive.directories import Directory
 from crm.pipedrive.mapping import Remote
@@ -134,7 +135,7 @@ class Pass:
 
     def _do_one(self, asked: _Asked) -> None:
         try:
-            outcome = self._sync(asked)
+            outcome: Outcome | None = self._sync(asked)
             self._unanswered = 0
         except (BudgetSpent, TokenRefused):
             raise
@@ -227,7 +228,7 @@ def known_of(lead_ids: Sequence[int], account: Account) -> dict[int, Remote]:
     }
 
 
-def _listed(entity: str, ids: set[Any], account: Account) -> dict[Any, dict[str, Any]]:
+def _listed(entity: Entity, ids: set[Any], account: Account) -> dict[Any, dict[str, Any]]:
     found: dict[Any, dict[str, Any]] = {}
     wanted = sorted(ids)
     for start in range(0, len(wanted), _CHUNK):

@@ -51,8 +51,8 @@ def queue(run: SyncRun, *, at: timedelta | None = None) -> SyncRun:
     """Have a job go on with it; those of one connection go one at a time."""
     from crm.jobs import go_on as job
 
-    seconds = {"seconds": int(at.total_seconds()) + 1} if at else None
-    job.configure(lock=f"pipedrive-runs:{run.connection_id}", schedule_in=seconds).defer(run_id=run.pk)
+    seconds = int(at.total_seconds()) + 1 if at else 0
+    job.configure(lock=f"pipedrive-runs:{run.connection_id}", schedule_in={"seconds": seconds}).defer(run_id=run.pk)
     return run
 
 

@@ -28,15 +28,16 @@ def work_off(event: InboxEvent, *, account: Account) -> Account:
     if not group:  # done with another one
         return account
     problem = ""
+    outcome: str = Outcome.DONE
     try:
         if event.entity in OF_THE_ACCOUNT:
-            account, outcome = accounts.refresh(account), Outcome.DONE
+            account = accounts.refresh(account)
         else:
             outcome = _ACTS[event.entity](event.entity_id, group, account)
     except (Unreachable, TokenRefused):
         raise
     except Refusal as refusal:
-        outcome, problem = Outcome.DONE, str(refusal)
+        problem = str(refusal)
     ids = [one.pk for one in group]
     InboxEvent.objects.filter(pk__in=ids).update(
         outcome=outcome, problem=problem, done_at=timezone.now(), retry_at=None

@@ -78,7 +78,7 @@ class PlanSerializer(serializers.Serializer):
     """What a run would do. ``create``, ``push``, ``pull`` and ``unchanged`` count leads, ``conflicts`` fields."""
 
     run_id = serializers.IntegerField()
-    create = serializers.IntegerField()
+    create = serializers.IntegerField()  # type: ignore[assignment]  # as are the contract's words
     push = serializers.IntegerField()
     pull = serializers.IntegerField()
     conflicts = serializers.IntegerField()
@@ -137,5 +137,5 @@ class StatusSerializer(serializers.Serializer):
     swept_until = serializers.DateTimeField(allow_null=True)
     webhook = _WebhookSerializer()
     budget = _BudgetSerializer(allow_null=True)
-    errors = _ErrorSerializer(many=True)
+    errors = _ErrorSerializer(many=True)  # type: ignore[assignment]  # likewise
     run = RunSerializer(allow_null=True)

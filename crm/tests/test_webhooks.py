@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -160,6 +161,14 @@ def test_a_paused_connection_keeps_events_for_later(connection):
     assert not drains().exists()
 
 
+WRONG: list[dict[str, Any]] = [
+    {"id": 7}, {"id": ""}, {"id": "e" * 300}, {"id": "a\x00b"}, {"id": None}, {"entity": ["person"]}, {"entity": None},
+    {"action": {}}, {"entity_id": "x"}, {"entity_id": "-1"}, {"entity_id": "0"}, {"entity_id": "٣"},
+    {"entity_id": "9" * 19}, {"entity_id": "9" * 5000}, {"entity_id": 1.5}, {"entity_id": True}, {"entity_id": None},
+    {"data": []}, {"data": "x"}, {"previous": 3},
+]  # fmt: skip
+
+
 def _without(name):
     body = event()
     del body["meta"][name]
@@ -172,15 +181,7 @@ def _without(name):
         b"", b"[]", b"null", b"1", b'"x"', b"{}", b"{", b"[" * 100_000, b"NaN", b'{"meta": 1}', b'{"meta": {}}', b"\xff\xfe",
         b'{"meta": {"entity": "\\ud800"}}',
         *(json.dumps(_without(name)).encode() for name in ("id", "entity", "entity_id", "action")),
-        *(
-            json.dumps(event(**wrong)).encode()
-            for wrong in (
-                {"id": 7}, {"id": ""}, {"id": "e" * 300}, {"id": "a\x00b"}, {"id": None}, {"entity": ["person"]}, {"entity": None},
-                {"action": {}}, {"entity_id": "x"}, {"entity_id": "-1"}, {"entity_id": "0"}, {"entity_id": "٣"},
-                {"entity_id": "9" * 19}, {"entity_id": "9" * 5000}, {"entity_id": 1.5}, {"entity_id": True}, {"entity_id": None},
-                {"data": []}, {"data": "x"}, {"previous": 3},
-            )
-        ),
+        *(json.dumps(event(**wrong)).encode() for wrong in WRONG),
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_malformed(body, connection):

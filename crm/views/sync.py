@@ -68,14 +68,14 @@ class Runs(APIView):
 
 class OneRun(APIView):
     @extend_schema(responses=WholeRunSerializer)
-    def get(self, request: SignedInRequest, number: int) -> Response:
+    def get(self, request: SignedInRequest, run_id: int) -> Response:
         """How far a run is, which leads failed and why, and what a plan found."""
-        return Response(_find(request.workspace, number))
+        return Response(_find(request.workspace, run_id))
 
 
-def _find(workspace: Workspace, number: int) -> Fragment:
+def _find(workspace: Workspace, run_id: int) -> Fragment:
     """Raises NotFound."""
-    found = SyncRun.objects.for_workspace(workspace).filter(pk=number).values_list(WHOLE_RUN_ROW, flat=True).first()
+    found = SyncRun.objects.for_workspace(workspace).filter(pk=run_id).values_list(WHOLE_RUN_ROW, flat=True).first()
     if found is None:
         raise NotFound
     return Fragment(found)

@@ -10,6 +10,8 @@ from crm.tests.both_sides.play import Play
 from leads.models import Lead, Merge
 
 _ROUNDS = 12
+# a lead may have no name and be nobody's; a person has a name and an owner
+_NEVER_BLANK_THERE = ("name", "assigned_user_id")
 
 
 def settle(play: Play, choice: str) -> None:
@@ -36,14 +38,15 @@ def _work(play: Play) -> None:
 
 
 def waiting(play: Play) -> list[str]:
-    """What is still to be done, in words."""
+    """What is still to be done, in words. What leads in the bin wait for, they wait for until they come back."""
+    there = {"lead__in": Lead.objects.for_workspace(play.workspace)}
     connection = Connection.objects.get(pk=play.connection.pk)
     mine = {"connection": connection}
     found = [f"the connection: {connection.state} {connection.problem}"] if connection.problem else []
     found += [f"lead {row.lead_id}: {row.problem}" for row in ChangedLead.objects.for_workspace(play.workspace)]
     found += [f"event {row}: {row.problem}" for row in InboxEvent.objects.filter(**mine, outcome="waiting")]
-    found += [f"deal {row}: {row.problem}" for row in Deal.objects.filter(**mine, status=Deal.Status.QUEUED)]
-    found += [f"conflict {row}" for row in Conflict.objects.filter(**mine, resolved_at=None)]
+    found += [f"deal {row}: {row.problem}" for row in Deal.objects.filter(**mine, **there, status=Deal.Status.QUEUED)]
+    found += [f"conflict {row}" for row in Conflict.objects.filter(**mine, **there, resolved_at=None)]
     found += [f"link {row}: {row.problem}" for row in Link.objects.filter(**mine).exclude(retry_at=None)]
     found += [f"creation {row}" for row in Creation.objects.filter(**mine, remote_id=None).exclude(sent_at=None)]
     return found
@@ -108,9 +111,8 @@ def _disagreements(play: Play) -> list[str]:
 
 def _agree(field: MappedField, ours: Any, theirs: Any) -> bool:
     both_empty = field.is_empty(ours) and field.is_empty(theirs)
-    # a lead may be nobody's, while there everything has an owner
-    is_nobodys = field.name == "assigned_user_id" and field.is_empty(ours)
-    return bool(ours == theirs) or both_empty or is_nobodys or UNKNOWN in (ours, theirs)
+    is_blank_here_alone = field.name in _NEVER_BLANK_THERE and field.is_empty(ours)
+    return bool(ours == theirs) or both_empty or is_blank_here_alone or UNKNOWN in (ours, theirs)
 
 
 # Nobody is left out -------------------------------------------------------------------------------------------------------

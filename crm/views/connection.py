@@ -1,5 +1,6 @@
 """Front doors: a workspace's connection with Pipedrive."""
 
+from contextlib import suppress
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -51,5 +52,6 @@ class ConnectionView(APIView):
     def delete(self, request: SignedInRequest) -> Response:
         """Disconnect: the token is forgotten, and our webhook deleted. Links are kept for the day that the same account is connected again.
         For managers."""
-        accounts.disconnect(request.workspace, by=request.user)
+        with suppress(NotConnected):
+            accounts.disconnect(request.workspace, by=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -96,6 +96,7 @@ TENANTS_TABLES = [
     ChatMessage,
     AnalysisRun,
     LeadAnalysis,
+    Connection,
     TokenMeter,
     Deal,
     Link,

@@ -247,8 +247,14 @@ SPECTACULAR_SETTINGS = {
         "DocumentStatus": "ai.models.Document.Status",
         "DealStatus": "crm.models.Deal.Status",
         "ConnectionState": "crm.models.Connection.State",
+        "DuplicateState": "leads.models.DuplicatePair.State",
+        "SyncRunKind": "crm.models.SyncRun.Kind",
+        "SyncState": "crm.serializers.sync.SYNC_STATES",
+        "WebhookState": "crm.serializers.sync.WEBHOOK_STATES",
         "ConnectionStateWanted": "crm.serializers.connection.SETTABLE",
         "DealOutcome": "crm.serializers.deals.SETTABLE",
+        "ConflictChoice": "crm.serializers.conflicts.CHOICES",
+        "ConflictState": "crm.serializers.conflicts.STATES",
     },
 }
 

@@ -25,6 +25,9 @@ _ALIASES = {"message": "failure"}
 RUN_ROW = json_row(SyncRun, _COLUMNS, _ALIASES, {"progress": _PROGRESS})
 WHOLE_RUN_ROW = json_row(SyncRun, _COLUMNS, _ALIASES, {"progress": _PROGRESS, "problems": _PROBLEMS, "plan": _PLAN})
 
+SYNC_STATES = ["in_step", "behind", "paused", "broken", "not_connected"]
+WEBHOOK_STATES = ["active", "broken", "none"]
+
 
 class LeadsRequest(RequestSerializer):
     """Without ``lead_ids``: every lead that the connection keeps in step."""
@@ -32,7 +35,7 @@ class LeadsRequest(RequestSerializer):
     lead_ids = LeadIds(required=False)
 
 
-class RunSerializer(serializers.Serializer):
+class SyncRunSerializer(serializers.Serializer):
     """A pass over many leads. ``message`` says why it failed, or what it waits for."""
 
     id = serializers.IntegerField()
@@ -52,7 +55,7 @@ class RunSerializer(serializers.Serializer):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-class ProblemSerializer(serializers.Serializer):
+class SyncProblemSerializer(serializers.Serializer):
     lead_id = serializers.IntegerField()
     message = serializers.CharField()
 
@@ -74,7 +77,7 @@ class PlannedLeadSerializer(serializers.Serializer):
     problem = serializers.CharField(help_text="what stands in its way, and what to do")
 
 
-class PlanSerializer(serializers.Serializer):
+class SyncPlanSerializer(serializers.Serializer):
     """What a run would do. ``create``, ``push``, ``pull`` and ``unchanged`` count leads, ``conflicts`` fields."""
 
     run_id = serializers.IntegerField()
@@ -87,30 +90,30 @@ class PlanSerializer(serializers.Serializer):
     items = PlannedLeadSerializer(many=True, help_text="the first 200")
 
 
-class WholeRunSerializer(RunSerializer):
-    problems = ProblemSerializer(many=True, help_text="the first 200")
-    plan = PlanSerializer(allow_null=True, help_text="of a plan")
+class WholeSyncRunSerializer(SyncRunSerializer):
+    problems = SyncProblemSerializer(many=True, help_text="the first 200")
+    plan = SyncPlanSerializer(allow_null=True, help_text="of a plan")
 
 
-class RunPage(serializers.Serializer):
-    results = RunSerializer(many=True)
+class SyncRunPage(serializers.Serializer):
+    results = SyncRunSerializer(many=True)
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
     count = serializers.IntegerField(required=False)
 
 
-class _WaitingSerializer(serializers.Serializer):
+class SyncWaitingSerializer(serializers.Serializer):
     leads = serializers.IntegerField()
     events = serializers.IntegerField()
     deals = serializers.IntegerField()
 
 
-class _WebhookSerializer(serializers.Serializer):
-    state = serializers.ChoiceField(choices=["active", "broken", "none"])
+class SyncWebhookSerializer(serializers.Serializer):
+    state = serializers.ChoiceField(choices=WEBHOOK_STATES)
     message = serializers.CharField()
 
 
-class _BudgetSerializer(serializers.Serializer):
+class TokenBudgetSerializer(serializers.Serializer):
     limit = serializers.IntegerField(help_text="tokens a day")
     spent = serializers.IntegerField()
     left = serializers.IntegerField()
@@ -118,24 +121,24 @@ class _BudgetSerializer(serializers.Serializer):
     burst = serializers.IntegerField(help_text="requests in two seconds")
 
 
-class _ErrorSerializer(serializers.Serializer):
+class SyncErrorSerializer(serializers.Serializer):
     lead_id = serializers.IntegerField(allow_null=True, help_text="null where it is about the fields")
     message = serializers.CharField()
     at = serializers.DateTimeField(allow_null=True)
 
 
-class StatusSerializer(serializers.Serializer):
+class SyncStatusSerializer(serializers.Serializer):
     """How the sync stands. ``lag_seconds`` is the age of the oldest change that waits."""
 
-    state = serializers.ChoiceField(choices=["in_step", "behind", "paused", "broken", "not_connected"])
+    state = serializers.ChoiceField(choices=SYNC_STATES)
     message = serializers.CharField()
     lag_seconds = serializers.IntegerField()
-    waiting = _WaitingSerializer()
+    waiting = SyncWaitingSerializer()
     linked = serializers.IntegerField()
     conflicts = serializers.IntegerField()
     last_synced_at = serializers.DateTimeField(allow_null=True)
     swept_until = serializers.DateTimeField(allow_null=True)
-    webhook = _WebhookSerializer()
-    budget = _BudgetSerializer(allow_null=True)
-    errors = _ErrorSerializer(many=True)  # type: ignore[assignment]  # likewise
-    run = RunSerializer(allow_null=True)
+    webhook = SyncWebhookSerializer()
+    budget = TokenBudgetSerializer(allow_null=True)
+    errors = SyncErrorSerializer(many=True)  # type: ignore[assignment]  # likewise
+    run = SyncRunSerializer(allow_null=True)

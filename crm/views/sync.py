@@ -17,11 +17,11 @@ from crm.serializers.sync import (
     RUN_ROW,
     WHOLE_RUN_ROW,
     LeadsRequest,
-    PlanSerializer,
-    RunPage,
-    RunSerializer,
-    StatusSerializer,
-    WholeRunSerializer,
+    SyncPlanSerializer,
+    SyncRunPage,
+    SyncRunSerializer,
+    SyncStatusSerializer,
+    WholeSyncRunSerializer,
 )
 from zevix.api.idempotency import Idempotent, IdempotentAbroad
 from zevix.api.pages import page
@@ -29,7 +29,7 @@ from zevix.errors import NotFound
 
 
 class Sync(APIView):
-    @extend_schema(responses=StatusSerializer)
+    @extend_schema(responses=SyncStatusSerializer)
     def get(self, request: SignedInRequest) -> Response:
         """How the sync with Pipedrive stands: what waits, what is wrong, what may still be asked today."""
         return Response(status_of(request.workspace) | {"run": _latest(request.workspace)})
@@ -38,7 +38,7 @@ class Sync(APIView):
 class Plan(IdempotentAbroad, APIView):
     permission_classes = [IsManager]
 
-    @extend_schema(request=LeadsRequest, responses={200: PlanSerializer, 202: RunSerializer})
+    @extend_schema(request=LeadsRequest, responses={200: SyncPlanSerializer, 202: SyncRunSerializer})
     def post(self, request: SignedInRequest) -> Response:
         """What a run would do, without doing it; for managers. What takes longer than three seconds is a run to look at later (202)."""
         wanted = LeadsRequest.parse(request)
@@ -51,7 +51,7 @@ class Plan(IdempotentAbroad, APIView):
 class Run(Idempotent, APIView):
     permission_classes = [IsManager]
 
-    @extend_schema(request=LeadsRequest, responses={202: RunSerializer})
+    @extend_schema(request=LeadsRequest, responses={202: SyncRunSerializer})
     def post(self, request: SignedInRequest) -> Response:
         """Bring leads into step in the background, also those that were never sent; for managers. One that is running is answered instead."""
         wanted = LeadsRequest.parse(request)
@@ -59,7 +59,7 @@ class Run(Idempotent, APIView):
 
 
 class Runs(APIView):
-    @extend_schema(parameters=PAGING, responses=RunPage)
+    @extend_schema(parameters=PAGING, responses=SyncRunPage)
     def get(self, request: SignedInRequest) -> Response:
         """Runs, plans, backfills and sweeps, the latest first."""
         runs = SyncRun.objects.for_workspace(request.workspace)
@@ -67,7 +67,7 @@ class Runs(APIView):
 
 
 class OneRun(APIView):
-    @extend_schema(responses=WholeRunSerializer)
+    @extend_schema(responses=WholeSyncRunSerializer)
     def get(self, request: SignedInRequest, run_id: int) -> Response:
         """How far a run is, which leads failed and why, and what a plan found."""
         return Response(_find(request.workspace, run_id))

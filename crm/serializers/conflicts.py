@@ -11,6 +11,7 @@ from zevix.api.serializers import RequestSerializer
 from zevix.json_rows import json_row
 
 CHOICES = [Conflict.Choice.ZEVIX.value, Conflict.Choice.PIPEDRIVE.value]
+STATES = ["open", "chosen", "resolved"]
 
 _NAME = (
     "(SELECT coalesce(nullif(l.company, ''), nullif(l.name, ''), l.email) FROM leads_lead AS l"
@@ -56,7 +57,7 @@ class ConflictSerializer(serializers.Serializer):
     ours_at = serializers.DateTimeField(allow_null=True)
     theirs_at = serializers.DateTimeField(allow_null=True, help_text="not later than this")
     is_overwritten = serializers.BooleanField()
-    state = serializers.ChoiceField(choices=["open", "chosen", "resolved"])
+    state = serializers.ChoiceField(choices=STATES)
     choice = serializers.ChoiceField(choices=Conflict.Choice.choices, allow_blank=True)
     by_rule = serializers.BooleanField()
     resolved_by_id = serializers.IntegerField(allow_null=True)

@@ -110,6 +110,17 @@ class TestFaults:
 
         assert [person["name"] for person in server.people.all()] == ["Ada"]
 
+    def test_a_late_request_has_its_effect_when_time_has_passed(self, server: PipedriveServer, ask: Ask) -> None:
+        server.hang_for(0.01)
+        server.fail(how="late", on="POST /api/v2/persons")
+
+        with pytest.raises(OSError):
+            ask("POST", "/api/v2/persons", {"name": "Ada"})
+
+        assert server.people.all() == []
+        server.age(5)
+        assert [person["name"] for person in server.people.all()] == ["Ada"]
+
     @pytest.mark.parametrize(("how", "status"), [("500", 500), ("503", 503), ("429", 429), ("402", 402), ("401", 401)])
     def test_what_is_refused_was_not_done(self, server: PipedriveServer, ask: Ask, how: str, status: int) -> None:
         server.fail(how=how, on="POST /api/v2/*", skip=1)

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from random import Random
+from threading import Thread
 from typing import Any, TypeVar
 
+from django.db import connections
 from django.test import Client
 
 from accounts.models import Membership
@@ -53,6 +55,7 @@ COMPANIES = ("Acme", "ACME", "Bolt & Co", "")
 WAYS = ("Web", "Phone", "Trade fair")
 STATUSES = ("NEW", "CONTACTED", "QUALIFIED", "PROPOSAL", "WON", "LOST")
 FAULTS = (
+    "late",
     "timeout_after", "timeout_before", "cut", "cut_before", "500", "500_after", "503", "504_after", "429", "429_bare", "403_html", "401",
     "402", "garbage",
 )  # fmt: skip
@@ -300,6 +303,18 @@ class Play:
         if conflict := _one_of(list(waiting), x):
             conflicts.resolve(conflict, ("zevix", "pipedrive")[y % 2], by=self.member.user)
 
+    def _together(self, x: int, y: int, z: int) -> None:
+        """Two workers and somebody who sends a lead, all at once, while Pipedrive takes its time."""
+        self.deliver()
+        self.server.slow(0.01)
+        acts = [lambda: self.drain(threads=2), lambda: self.drain(threads=2), lambda: self._send(x, y, z)]
+        threads = [Thread(target=_in_a_thread, args=(act,)) for act in acts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.server.slow(0)
+
     def _send(self, x: int, y: int, z: int) -> None:
         """Somebody sends a lead by hand."""
         if lead := _one_of(self.leads(), x):
@@ -360,3 +375,10 @@ class Play:
 
 def _one_of(things: Sequence[Thing], x: int) -> Thing | None:
     return things[x % len(things)] if things else None
+
+
+def _in_a_thread(act: Callable[[], object]) -> None:
+    try:
+        act()
+    finally:
+        connections.close_all()

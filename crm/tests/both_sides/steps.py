@@ -20,7 +20,22 @@ THERE = (
     "person", "person", "edit_person", "edit_person", "edit_person", "delete_person", "restore_person", "merge_persons", "move_person",
     "organization", "rename_organization", "merge_organizations", "deal", "move_deal", "close_deal", "delete_deal",
 )  # fmt: skip
-BETWEEN = ("drain", "drain", "drain", "deliver", "deliver", "lose", "double", "mix", "sweep", "time", "resolve", "send")
+BETWEEN = (
+    "drain",
+    "drain",
+    "drain",
+    "deliver",
+    "deliver",
+    "lose",
+    "double",
+    "mix",
+    "sweep",
+    "time",
+    "resolve",
+    "send",
+    "together",
+    "together",
+)
 TROUBLE = ("fault", "fault", "kill", "kill", "lag", "down")
 
 numbers = st.integers(0, 11)

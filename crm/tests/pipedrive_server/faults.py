@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 AFTER = {"timeout_after", "cut", "500_after", "504_after", "kill"}
 """These happen when the request has had its effect."""
 KINDS = AFTER | {
-    "timeout_before", "cut_before", "500", "503", "503_html", "429", "429_bare", "401", "402", "403", "403_html", "feature_capping",
+    "late", "timeout_before", "cut_before", "500", "503", "503_html", "429", "429_bare", "401", "402", "403", "403_html", "feature_capping",
     "garbage", "no_json", "wrong_form",
 }  # fmt: skip
 

@@ -91,6 +91,7 @@ class PipedriveServer:
 
     def age(self, seconds: float) -> None:
         """As if all that happened so far had been so much earlier: for time that passes on both sides, while clocks stay right."""
+        self._api.arrive()
         with self._api.lock:
             self._api.world.age(seconds)
             self._api.hooks.age(seconds)
@@ -156,7 +157,7 @@ class PipedriveServer:
         """Let requests go wrong: ``on="POST /api/v2/persons"``, or with asterisks. The first ``skip`` that fit are let go.
 
         With the effect there: ``timeout_after``, ``cut``, ``500_after``, ``504_after``, and ``kill`` (then calls what `kills` named).
-        Without: ``timeout_before``, ``cut_before``, ``500``, ``503``, ``503_html``, ``429``, ``429_bare``, ``401``, ``402``, ``403``,
+        With an effect later, when `age` lets time pass: ``late``. Without: ``timeout_before``, ``cut_before``, ``500``, ``503``, ``503_html``, ``429``, ``429_bare``, ``401``, ``402``, ``403``,
         ``403_html``, ``feature_capping``, ``garbage`` and ``no_json`` (200, and not the API), ``wrong_form`` (JSON of another form).
         """
         if how not in KINDS:

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -65,6 +66,8 @@ class Api:
         self.limits = Limits(self.clock)
         self.hooks = Hooks(self.clock, self.lock)
         self.faults: list[Fault] = []
+        self.under_way: list[Callable[[], Answer]] = []
+        """Requests that nobody got an answer to, and that will have their effect yet."""
         self.broken: list[str] = []
         """Tracebacks of the stand-in itself."""
         self.requests: list[Request] = []
@@ -94,6 +97,8 @@ class Api:
     ) -> Answer:
         if fault is not None and fault.how not in AFTER:
             self.requests.append(Request(method, path, 0))
+            if fault.how == "late":
+                self.under_way.append(lambda: self._obey(method, path, query, headers, raw))
             return _instead(fault.how, self._limit_headers())
         try:
             answer = self._obey(method, path, query, headers, raw)
@@ -105,6 +110,15 @@ class Api:
             self.broken.append(traceback.format_exc())
             return Answer(500, b'{"success": false, "error": "The stand-in is broken."}')
         return answer if fault is None else _instead(fault.how, self._limit_headers())
+
+    def arrive(self) -> None:
+        """Do what is still under way; nobody waits for its answer any more."""
+        with self.lock:
+            late, self.under_way = self.under_way, []
+            for act in late:
+                with suppress(Refused):
+                    act()
+            self.hooks.note(self.world)
 
     def _obey(self, method: str, path: str, query: dict[str, str], headers: Any, raw: bytes) -> Answer:
         if headers.get("x-api-token") != self.token:
@@ -186,7 +200,7 @@ def _instead(how: str, headers: dict[str, str]) -> Answer:
         return Answer(status, _json(Refused(message, status=status, **more).body), headers)
 
     match how:
-        case "timeout_after" | "timeout_before" | "kill":
+        case "timeout_after" | "timeout_before" | "late" | "kill":
             return Answer(0, b"", end="hang")
         case "cut" | "cut_before":
             return Answer(200, b'{"success": true, "data": {', end="cut")

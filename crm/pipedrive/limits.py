@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from django.db import connection, transaction
 from django.db.models import DateTimeField, Func
+from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent
 from crm.models import TokenMeter
@@ -116,7 +117,7 @@ class Gate:
 
     def _refuse_if_late(self, wait: float) -> None:
         if wait > (_LONGEST_WAIT if self.deadline is None else self.deadline - clock.monotonic()):
-            raise Unreachable(vendor="Pipedrive", reason="too many requests", kind="rate_limited")
+            raise Unreachable(vendor="Pipedrive", reason=_("too many requests"), kind="rate_limited")
 
     def _is_missed(self, turn: _Turn) -> bool:
         """Whether the account was closed meanwhile, or we woke so late that those who come next would be too near."""

@@ -5,6 +5,8 @@ from copy import copy
 from datetime import UTC, datetime
 from typing import Literal, Self
 
+from django.utils.translation import gettext as _
+
 from crm.pipedrive.client import answers
 from crm.pipedrive.client.answers import Row
 from crm.pipedrive.client.failures import is_gone
@@ -275,4 +277,4 @@ def _folded(name: object) -> str:
 
 
 def _endless() -> Unreachable:
-    return Unreachable(vendor="Pipedrive", reason="its pages do not end", kind="answer")
+    return Unreachable(vendor="Pipedrive", reason=_("its pages do not end"), kind="answer")

@@ -319,9 +319,8 @@ AI_PRICES = {
 # the account of the workspace of ZEVIX_DEFAULT_WORKSPACE; other workspaces connect their own
 PIPEDRIVE_API_KEY = env.str("PIPEDRIVE_API_KEY", default="").strip()
 PIPEDRIVE_DOMAIN = env.str("PIPEDRIVE_DOMAIN", default="").strip()
-PIPEDRIVE_BASE_URL = env.str("PIPEDRIVE_BASE_URL", default="").rstrip(
-    "/"
-)  # in the place of https://<domain>.pipedrive.com, for all
+# in the place of https://<domain>.pipedrive.com, for all
+PIPEDRIVE_BASE_URL = env.str("PIPEDRIVE_BASE_URL", default="").rstrip("/")
 PIPEDRIVE_TIMEOUT = env.float("PIPEDRIVE_TIMEOUT", default=15.0)  # seconds that an answer may take
 # after which a request without an answer is taken to have come to nothing, where nothing of it can be found
 PIPEDRIVE_UNCERTAIN = timedelta(seconds=env.float("PIPEDRIVE_UNCERTAIN_SECONDS", default=60.0))

@@ -7,6 +7,7 @@ from typing import Any
 from crm.pipedrive.mapping.forms import Form
 from crm.pipedrive.mapping.places import Builtin, Column, Extra
 from crm.pipedrive.mapping.values import UNKNOWN, Canonical, Remote, is_empty
+from leads.models import LeadStatus
 from leads.values import CLEANERS
 
 # the columns of a lead that fields read
@@ -30,7 +31,8 @@ class MappedField:
         return self.there.applies(remote)
 
     def is_empty(self, canonical: Canonical) -> bool:
-        return is_empty(canonical)
+        """Also a status that says that nothing was done yet: every lead and every deal begins with it, whoever made it."""
+        return is_empty(canonical) or (self.name == "status" and canonical == LeadStatus.NEW.value)
 
     def ours(self, lead: Mapping[str, Any]) -> Canonical:
         """What the lead has (a mapping of `LEAD_COLUMNS`). UNKNOWN where Pipedrive has no word for it."""

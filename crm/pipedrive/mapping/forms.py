@@ -108,13 +108,15 @@ class Website(Exact):
 
 
 class Phone(Form):
-    """E.164 where the number can be understood, else its digits. Without a country's code it is read as one of the lead's country."""
+    """E.164 where the number can be understood, else its digits, else the text. Without a country's code it is one of the lead's country."""
 
     def ours(self, value: Any, lead: Lead) -> Canonical:
-        return normalized_phone(one_line(value, SHORT), _country(lead))
+        written = one_line(value, SHORT)
+        return normalized_phone(written, _country(lead)) or written
 
     def theirs(self, raw: Any) -> Canonical:
-        return normalized_phone(one_line(raw, SHORT))
+        written = one_line(raw, SHORT)
+        return normalized_phone(written) or written
 
     def for_theirs(self, canonical: Canonical, value: Any, lead: Lead, raw: Any) -> Any:
         written = one_line(value, SHORT)

@@ -148,7 +148,7 @@ def _form(name: str, there: There, means: Means) -> Form:
             return forms.Users(means.members, means.setup.users)
         case "address":
             return forms.Address()
-        case "phone":
+        case "phone" if name.startswith(PREFIX):
             return forms.Phone()
     return _text_form(name, there.kind)
 

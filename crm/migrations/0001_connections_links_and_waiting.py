@@ -306,6 +306,7 @@ class Migration(migrations.Migration):
                         verbose_name="note to be written",
                     ),
                 ),
+                ("sent", models.JSONField(default=dict, editable=False)),
                 ("problem", models.TextField(blank=True, default="", verbose_name="problem")),
                 ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
                 ("retry_at", models.DateTimeField(editable=False, null=True, verbose_name="tried again at")),

@@ -68,6 +68,8 @@ class Deal(models.Model):
         default="",
         help_text=_("The lead's notes, until they are at the deal in Pipedrive."),
     )
+    # field → what the lead had for it when the deal was asked for
+    sent = models.JSONField(default=dict, editable=False)
     wanted_by = models.ForeignKey(
         User, models.SET_NULL, null=True, related_name="+", verbose_name=_("wanted by"), editable=False
     )

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import Role
 from accounts.tests.factories import make_member
-from crm.models import Deal
+from crm.models import Conflict, Deal
 from crm.pipedrive import accounts, syncing
 from crm.pipedrive.deals import mirroring
 from crm.pipedrive.limits import Lane
@@ -224,6 +224,31 @@ def test_a_deal_is_changed_there_and_here(api, sent, pipedrive_server):
     assert status_of(lead) == "PROPOSAL"
 
 
+def test_what_somebody_wrote_before_the_deal_is_agreed_on_with_it(api, member, connection, pipedrive_server):
+    lead_id = api.post("/api/v1/leads", {"name": "Ada", "status": "CONTACTED"}).json()["id"]
+    deal_id = api.post("/api/crm/lead", {"lead_id": lead_id}).json()["deal_id"]
+
+    api.put(f"/api/crm/deal/{deal_id}", {"stage": "Proposal made"})
+
+    assert Lead.objects.get(pk=lead_id).status == "PROPOSAL"
+    assert not Conflict.objects.exists()
+
+
+def test_a_new_deal_of_a_won_lead_leaves_it_won_until_the_deal_moves_on(
+    api, member, connection, account, pipedrive_server
+):
+    lead_id = api.post("/api/v1/leads", {"name": "Ada", "status": "WON"}).json()["id"]
+    deal_id = api.post("/api/crm/lead", {"lead_id": lead_id}).json()["deal_id"]
+    syncing.sync_lead(lead_id, account=account, must_read=True)
+    at_first = (Lead.objects.get(pk=lead_id).status, pipedrive_server.people.deals.get(deal_id)["status"])
+
+    api.put(f"/api/crm/deal/{deal_id}", {"stage": "Contact made"})
+
+    assert at_first == ("WON", "open")
+    assert Lead.objects.get(pk=lead_id).status == "CONTACTED"
+    assert not Conflict.objects.exists()
+
+
 def test_a_lost_deal_tells_why_and_its_lead_is_lost(api, sent, pipedrive_server):
     lead, deal = sent()
 
@@ -354,6 +379,18 @@ def test_a_deal_made_there_for_a_linked_person_is_kept_and_leads(account, member
     assert (deal.remote_id, deal.lead_id, deal.title, deal.value, deal.status, deal.is_leading) == (
         made["id"], lead.pk, "Made there", Decimal(7), "open", True,
     )  # fmt: skip
+
+
+def test_a_new_lead_takes_the_status_of_the_first_deal_that_somebody_makes_there(api, account, pipedrive_server):
+    lead_id = api.post("/api/v1/leads", {"name": "Ada", "email": "ada@engines.example"}).json()["id"]
+    person_id = syncing.sync_lead(lead_id, account=account, send=True).person_id
+    there = {"person_id": person_id, "stage_id": stage(pipedrive_server, "Proposal made")}
+    made = pipedrive_server.people.deals.create(title="Made there", **there)
+
+    mirroring.deal_changed(made["id"], account=account)
+
+    assert Lead.objects.get(pk=lead_id).status == "PROPOSAL"
+    assert not Conflict.objects.exists()
 
 
 def test_what_changes_there_changes_here(account, sent, pipedrive_server):

@@ -1,19 +1,16 @@
 """Making the deals that are wanted, in Pipedrive: person, organization, deal and note, each once, whatever breaks in between."""
 
 import time
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent, Busy, TokenRefused
-from crm.models import Creation, Deal, Link
-from crm.pipedrive import accounts, creating, mapping, syncing, waking
+from crm.models import Creation, Deal
+from crm.pipedrive import accounts, creating, syncing, waking
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.deals import leading, mirroring, noting
+from crm.pipedrive.deals import arriving, asking, mirroring, noting
 from crm.pipedrive.limits import Lane
 from leads.models import Lead
 from zevix.errors import NotFound, Rejected, Unreachable
@@ -21,7 +18,6 @@ from zevix.errors import NotFound, Rejected, Unreachable
 _PAUSE = 0.1  # seconds until somebody else may be done with it
 _SKEW = timedelta(minutes=2)  # of their clock and ours
 _FIRST, _LONGEST = timedelta(seconds=10), timedelta(hours=1)
-_OF_THE_STATUS, _WHOSE = "status", "assigned_user_id"
 
 
 def make_now(deal: Deal, *, seconds: float) -> bool:
@@ -37,7 +33,7 @@ def make_now(deal: Deal, *, seconds: float) -> bool:
             accounts.note_trouble(deal.connection, error)
         put_off(deal, error)
         waking.wake(deal.connection_id)
-        _read_again(deal)
+        arriving.read_again(deal)
     return deal.status != Deal.Status.QUEUED
 
 
@@ -48,7 +44,7 @@ def make(deal: Deal, *, account: Account, deadline: float | None = None) -> None
     and NotFound where nobody wants it any more.
     """
     while True:
-        _read_again(deal)
+        arriving.read_again(deal)
         try:
             if deal.status == Deal.Status.QUEUED:
                 _make(deal, account, deadline)
@@ -104,13 +100,6 @@ def put_off(deal: Deal, error: Exception) -> None:
     )
 
 
-def _read_again(deal: Deal) -> None:
-    try:
-        deal.refresh_from_db()
-    except Deal.DoesNotExist:
-        raise NotFound
-
-
 def _make(deal: Deal, account: Account, deadline: float | None) -> None:
     try:
         person_id = _person(deal, account, deadline)
@@ -119,7 +108,7 @@ def _make(deal: Deal, account: Account, deadline: float | None) -> None:
             str(deal.pk),
             account=account,
             find=lambda since: _find(deal, person_id, since, account),
-            create=lambda: account.pipedrive.create_deal(_body(deal, person_id, account)),
+            create=lambda: account.pipedrive.create_deal(asking.body(deal, person_id, account=account)),
             deadline=deadline,
         )
     except TokenRefused:
@@ -127,7 +116,7 @@ def _make(deal: Deal, account: Account, deadline: float | None) -> None:
     except Rejected as error:
         _refuse(deal, str(error))
         raise
-    _arrive(deal, made.id, made.body or account.pipedrive.deal(made.id), account)
+    arriving.arrive(deal, made, account=account, deadline=deadline)
 
 
 def _person(deal: Deal, account: Account, deadline: float | None) -> int:
@@ -156,71 +145,6 @@ def _find(deal: Deal, person_id: int, since: datetime | None, account: Account) 
         if found["title"] == deal.title and is_since and not ours.filter(remote_id=one["id"]).exists():
             return int(one["id"])
     return None
-
-
-def _body(deal: Deal, person_id: int, account: Account) -> dict[str, Any]:
-    """A new deal: in the stage of the lead's status, open, with what the mapping has for deals."""
-    body: dict[str, Any] = {"title": deal.title, "person_id": person_id}
-    link = Link.objects.filter(connection=account.connection, person_id=person_id).first()
-    if link is not None and link.organization_id:
-        body["org_id"] = link.organization_id
-    if deal.value is not None:
-        body["value"] = float(deal.value)
-    if deal.currency:
-        body["currency"] = deal.currency
-    lead = Lead.objects.filter(pk=deal.lead_id).values(*mapping.LEAD_COLUMNS).first()
-    return mapping.merged([*_mapped(lead, account), _place(lead, account), body]) if lead else body
-
-
-def _mapped(lead: dict[str, Any], account: Account) -> list[dict[str, Any]]:
-    """What the lead has for fields of deals, and whose it is; what Pipedrive can't hold is told when the lead is compared."""
-    parts = []
-    for field in account.mapping.fields:
-        is_theirs = field.entity == "deal" and field.name != _OF_THE_STATUS
-        if not is_theirs and field.name != _WHOSE:
-            continue
-        value = field.ours(lead)
-        if not field.is_empty(value):
-            with suppress(ValueError):
-                parts.append(field.for_theirs(lead, mapping.Remote(), value))
-    return parts
-
-
-def _place(lead: dict[str, Any], account: Account) -> dict[str, Any]:
-    """A stage, which tells the pipeline, too. Of a lead that was won or lost the new deal begins where deals begin."""
-    stage = account.mapping.stage_for(lead["status"])
-    if stage is not None:
-        return {"stage_id": stage}
-    return {"pipeline_id": account.mapping.pipeline_id} if account.mapping.pipeline_id else {}
-
-
-def _arrive(deal: Deal, deal_id: int, remote: dict[str, Any] | None, account: Account) -> None:
-    """The wish becomes the mirror of its deal. Who gave it up meanwhile has a deal there all the same."""
-    with transaction.atomic():
-        mirroring.hold(account.connection)
-        lead = Lead.objects.filter(pk=deal.lead_id).select_for_update().first()
-        wanted = Deal.objects.filter(pk=deal.pk, status=Deal.Status.QUEUED)
-        if wanted.exists():
-            columns = _columns(deal_id, remote, account) | {"problem": "", "attempts": 0, "retry_at": None}
-            notes = lead.notes if lead is not None and remote is not None else ""
-            wanted.update(**columns, note=notes, updated_at=timezone.now())
-            _read_again(deal)
-            leading.settle(deal.lead_id, account.connection, opened=deal if deal.status == Deal.Status.OPEN else None)
-            leading.call_for_sync(deal.lead_id, account.connection)
-    if not Deal.objects.filter(pk=deal.pk).exists():
-        mirroring.mirror(deal_id, account=account)
-    _read_again(deal)
-
-
-def _columns(deal_id: int, remote: dict[str, Any] | None, account: Account) -> dict[str, Any]:
-    """What is known of the deal: by the row that a webhook brought sooner, which goes, else by what was read."""
-    row = Deal.objects.filter(connection=account.connection, remote_id=deal_id).first()
-    told = mirroring.mirrored(remote) if remote else {"remote_id": deal_id, "status": Deal.Status.DELETED}
-    if row is None:
-        return told
-    kept = {name: getattr(row, name) for name in mirroring.mirrored({"id": deal_id})}
-    row.delete()
-    return kept
 
 
 def _refuse(deal: Deal, reason: str) -> None:

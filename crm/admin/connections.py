@@ -186,7 +186,7 @@ class ConnectionAdmin(ActsOnRows, TenantAdmin):
         return str(connection)
 
     @display(
-        description=_("state"),
+        description=_("how it stands"),
         ordering="state",
         label={Connection.State(value).label: colour for value, colour in _COLOURS.items()},
     )

@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                             ("disconnected", "Disconnected"),
                         ],
                         default="active",
-                        verbose_name="state",
+                        verbose_name="how it stands",
                     ),
                 ),
                 ("problem", models.TextField(blank=True, default="", verbose_name="problem")),

@@ -29,7 +29,7 @@ class Connection(models.Model):
     workspace = models.OneToOneField(Workspace, models.CASCADE, related_name="pipedrive", verbose_name=_("workspace"))
     sealed_token = models.TextField(blank=True, default="", editable=False)
     domain = models.TextField(_("company's domain"), blank=True, default="", help_text=_("As in acme.pipedrive.com."))
-    state = models.TextField(_("state"), choices=State, default=State.ACTIVE)
+    state = models.TextField(_("how it stands"), choices=State, default=State.ACTIVE)
     problem = models.TextField(_("problem"), blank=True, default="")
     problem_at = models.DateTimeField(_("problem since"), null=True, editable=False)
     retry_at = models.DateTimeField(_("tried again at"), null=True, editable=False)

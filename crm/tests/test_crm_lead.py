@@ -379,6 +379,21 @@ def test_a_deal_that_pipedrive_refuses_is_told_and_not_tried_again_by_itself(api
     assert there(pipedrive_server)["deals"] == [("Ada Byron", 5, connection.currency)]
 
 
+@pytest.mark.parametrize("kind", ["persons", "organizations"])
+def test_what_was_deleted_there_without_our_hearing_of_it_does_not_stop_a_deal(
+    api, member, connection, pipedrive_server, kind
+):
+    first = api.post("/api/crm/lead", ADA | {"company": "Engines"}).json()
+    things = getattr(pipedrive_server.people, kind)
+    things.delete(things.all()[0]["id"])
+
+    second = api.post("/api/crm/lead", ADA | {"deal_title": "Blinds"})
+
+    deal = pipedrive_server.people.deals.get(second.json()["deal_id"])
+    assert (second.status_code, second.json()["lead_id"]) == (201, first["lead_id"])
+    assert [one["id"] for one in pipedrive_server.people.persons.all()] == [deal["person_id"]]
+
+
 def test_a_currency_that_the_account_lacks_is_pipedrives_refusal(api, member, connection, pipedrive_server):
     answer = api.post("/api/crm/lead", ADA | {"deal_value": 5, "currency": "XOF"})
 

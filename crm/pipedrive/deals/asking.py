@@ -21,7 +21,7 @@ def body(deal: Deal, person_id: int, *, account: Account) -> Row:
     What the lead has for it at this moment is kept with the deal: whatever differs from that later was changed later.
     """
     told: Row = {"title": deal.title, "person_id": person_id}
-    if organization_id := _organization(person_id, account):
+    if organization_id := organization_of(person_id, account):
         told["org_id"] = organization_id
     if deal.value is not None:
         told["value"] = float(deal.value)
@@ -39,7 +39,7 @@ def fields_of_deals(account: Account) -> list[MappedField]:
     return [field for field in account.mapping.fields if field.entity == "deal"]
 
 
-def _organization(person_id: int, account: Account) -> int | None:
+def organization_of(person_id: int, account: Account) -> int | None:
     link = Link.objects.filter(connection=account.connection, person_id=person_id).first()
     return link.organization_id if link else None
 

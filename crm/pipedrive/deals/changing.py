@@ -16,7 +16,7 @@ from leads.history import Author
 from leads.models import Lead
 from zevix.errors import NotFound, Unreachable, ValidationFailed
 
-_PATIENCE = 10.0  # seconds that somebody waits for the answer
+_PATIENCE, _FOR_THE_LEAD = 10.0, 3.0  # seconds that somebody waits for the answer, and for who is at the lead
 
 
 def find(deal_id: int, *, workspace: Workspace) -> Deal:
@@ -65,7 +65,7 @@ def _changed(deal: Deal, body: dict[str, Any], account: Account) -> Deal | None:
 def _follow(deal: Deal, account: Account) -> None:
     """The lead's status, at once where that is possible; what was done in Pipedrive is done either way."""
     try:
-        mirroring.tell(deal, account=account)
+        mirroring.tell(deal, account=account, patience=_FOR_THE_LEAD)
     except (Unreachable, TokenRefused):
         waking.wake(deal.connection_id)
 

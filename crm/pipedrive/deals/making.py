@@ -10,6 +10,7 @@ from crm.errors import BudgetSpent, Busy, TokenRefused
 from crm.models import Creation, Deal
 from crm.pipedrive import accounts, creating, syncing, waking
 from crm.pipedrive.accounts import Account
+from crm.pipedrive.creating import Made
 from crm.pipedrive.deals import arriving, asking, mirroring, noting
 from crm.pipedrive.limits import Lane
 from leads.models import Lead
@@ -102,21 +103,41 @@ def put_off(deal: Deal, error: Exception) -> None:
 
 def _make(deal: Deal, account: Account, deadline: float | None) -> None:
     try:
-        person_id = _person(deal, account, deadline)
-        made = creating.ensure(
-            Creation.Kind.DEAL,
-            str(deal.pk),
-            account=account,
-            find=lambda since: _find(deal, person_id, since, account),
-            create=lambda: account.pipedrive.create_deal(asking.body(deal, person_id, account=account)),
-            deadline=deadline,
-        )
+        made = _made(deal, account, deadline)
     except TokenRefused:
         raise
     except Rejected as error:
         _refuse(deal, str(error))
         raise
     arriving.arrive(deal, made, account=account, deadline=deadline)
+
+
+def _made(deal: Deal, account: Account, deadline: float | None) -> Made:
+    """The deal there. Where it is refused, its person or organization may be gone: these are looked at, and it is asked for once more."""
+    person_id = _person(deal, account, deadline)
+    organization_id = asking.organization_of(person_id, account)
+    try:
+        return _ensured(deal, person_id, account, deadline)
+    except TokenRefused:
+        raise
+    except Rejected:
+        for _look in ("at what is gone", "at what took its place"):
+            syncing.sync_lead(deal.lead_id, account=account, must_read=True, send=True, deadline=deadline)
+        found = _person(deal, account, deadline)
+        if (found, asking.organization_of(found, account)) == (person_id, organization_id):
+            raise
+        return _ensured(deal, found, account, deadline)
+
+
+def _ensured(deal: Deal, person_id: int, account: Account, deadline: float | None) -> Made:
+    return creating.ensure(
+        Creation.Kind.DEAL,
+        str(deal.pk),
+        account=account,
+        find=lambda since: _find(deal, person_id, since, account),
+        create=lambda: account.pipedrive.create_deal(asking.body(deal, person_id, account=account)),
+        deadline=deadline,
+    )
 
 
 def _person(deal: Deal, account: Account, deadline: float | None) -> int:

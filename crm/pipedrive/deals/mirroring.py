@@ -1,5 +1,6 @@
 """The mirror: what was last read of the deals of linked persons, and which of a lead's deals leads its status."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ from leads.models import Lead
 
 Remote = dict[str, Any]
 
-_TRIES = 5
+_TRIES, _PAUSE = 5, 0.1  # seconds
 _LONGEST = 500
 _CLOSED = {"won": Deal.Status.WON, "lost": Deal.Status.LOST}
 
@@ -50,13 +51,21 @@ def mirror(deal_id: int, *, account: Account, known: Remote | None = None) -> De
     return keep(deal_id, account=account, first=lambda: known, read=read)
 
 
-def tell(deal: Deal, *, account: Account) -> None:
-    """Bring a deal's lead into step, if the deal leads or led it. Somebody else may be at it: then it is done in a moment."""
-    if deal.is_leading or deal.status == Deal.Status.DELETED:
+def tell(deal: Deal, *, account: Account, patience: float = 0.0) -> None:
+    """Bring a deal's lead into step, if the deal leads or led it.
+
+    Where somebody else is at the lead, they are waited for so many seconds; after that it is done in a moment. Raises Unreachable,
+    TokenRefused.
+    """
+    until = time.monotonic() + patience
+    while deal.is_leading or deal.status == Deal.Status.DELETED:
         try:
             syncing.sync_lead(deal.lead_id, account=account, must_read=True)
         except Busy:
-            return  # it is noted as changed
+            if time.monotonic() + _PAUSE < until:
+                time.sleep(_PAUSE)
+                continue
+        return  # if not done: it is noted as changed
 
 
 def keep(

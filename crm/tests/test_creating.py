@@ -1,7 +1,9 @@
 """Nothing is made twice in Pipedrive, however many want it at once and whatever breaks in between."""
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -10,10 +12,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from crm.errors import Busy
-from crm.models import Creation, Link
-from crm.pipedrive import creating
+from crm.models import Conflict, Creation, Link
+from crm.pipedrive import creating, leases
 from crm.tests.engine import edit, link_of, opened, sync
 from crm.tests.factories import make_connection
+from leads import history
+from leads.models import Lead
 from leads.tests.factories import make_lead
 from zevix.errors import Rejected, Unanswered, Unreachable
 
@@ -210,6 +214,63 @@ def test_a_refused_person_is_told_of_and_can_be_tried_again(connection, server, 
     assert outcome.created
 
 
+def test_what_is_known_is_not_looked_for_again(connection, server):
+    server.search_lags(7200)
+    account = opened(connection)
+    person(account)
+    creating.organization("Adams", account=account)
+    server.age(3600)
+    server.requests.clear()
+
+    again = person(account), creating.organization("Adams", account=account)
+
+    assert [(one.id, one.is_new) for one in again] == [(1, False), (1, False)]
+    assert [path for _method, path, _cost in server.requests] == ["/api/v2/persons/1", "/api/v2/organizations/1"]
+
+
+def test_of_eight_that_want_a_lease_one_gets_it_and_after_its_time_another_does(connection, lead):
+    link = Link.objects.create(workspace=connection.workspace, connection=connection, lead=lead)
+
+    first = at_once(8, lambda: leases.take(Link.objects.get(pk=link.pk)))
+    time_passes(seconds=61)
+    second = leases.take(link)
+
+    assert len([lease for lease in first if lease]) == 1
+    assert second is not None
+
+
+def test_a_lease_that_ran_out_writes_nothing_more(connection, lead):
+    link = Link.objects.create(workspace=connection.workspace, connection=connection, lead=lead)
+    late = leases.take(link)
+    time_passes(seconds=61)
+    leases.take(Link.objects.get(pk=link.pk))
+
+    with pytest.raises(Busy):
+        late.keep(problem="too late")
+
+    assert Link.objects.get(pk=link.pk).problem == ""
+
+
+def test_six_that_change_and_sync_the_same_lead_leave_both_sides_alike(connection, server, lead):
+    sync(lead, connection)
+    server.slow(0.02)
+    numbers = iter(range(6))
+
+    def change_and_sync():
+        mine = Lead.objects.get(pk=lead.pk)
+        edit(mine, name=f"Anna {next(numbers)}")
+        with suppress(Busy):
+            sync(mine, connection)
+
+    at_once(6, change_and_sync)
+    sync(lead, connection)
+
+    assert server.people.get(1)["name"] == lead.name
+    assert lead.name.startswith("Anna ")
+    assert not Conflict.objects.exists()
+    assert history.provenance(Lead.objects.filter(pk=lead.pk))[lead.pk]["name"].source == "human"
+
+
 def test_a_known_person_that_has_another_address_by_now_is_not_taken(connection, server):
     account = opened(connection)
     person(account)
@@ -233,8 +294,6 @@ def test_a_known_organization_that_was_renamed_or_deleted_is_not_taken(connectio
 
 
 def test_waiting_for_another_ends_by_the_deadline(connection, server):
-    import time
-
     server.slow(0.5)
     account = opened(connection)
 

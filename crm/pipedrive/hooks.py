@@ -33,8 +33,9 @@ def register(account: Account) -> None:
         _note(connection, webhook_id=None, webhook_problem=_out_of_reach())
         return
     try:
+        _make_path(connection)
         _delete_ours(account)
-        password = _prepare(connection)
+        password = _new_password(connection)
         made = account.pipedrive.create_webhook(url(connection), user=USER, password=password, name=NAME)
     except Unreachable as error:
         _note(connection, webhook_id=None, webhook_problem=str(error))
@@ -52,8 +53,9 @@ def register(account: Account) -> None:
 
 
 def check(account: Account) -> None:
-    """See that the webhook is there, active, and leads to us; else register it anew. Raises Unreachable."""
-    if any(_works(row, account.connection) for row in account.pipedrive.webhooks()):
+    """See that the webhook is there once, active, and leads to us; else register it anew. Raises Unreachable."""
+    ours = [row for row in account.pipedrive.webhooks() if _is_ours(row, account.connection)]
+    if len(ours) == 1 and _works(ours[0], account.connection):
         _note(account.connection, webhook_problem="")
     else:
         register(account)
@@ -83,21 +85,27 @@ def _password_is_known(connection: Connection) -> bool:
 
 def _delete_ours(account: Account) -> None:
     """Also those that were registered under another PUBLIC_URL, and one whose answer never came."""
-    connection = account.connection
     for row in account.pipedrive.webhooks():
-        address = str(row.get("subscription_url"))
-        if connection.webhook_secret and address.endswith(PATH + connection.webhook_secret):
+        if _is_ours(row, account.connection):
             account.pipedrive.delete_webhook(row["id"])
 
 
-def _prepare(connection: Connection) -> str:
-    """A new password. It is kept before Pipedrive learns of it: the first event may come at once."""
+def _is_ours(row: dict[str, Any], connection: Connection) -> bool:
+    secret = connection.webhook_secret
+    return bool(secret) and str(row.get("subscription_url")).endswith(PATH + secret)
+
+
+def _make_path(connection: Connection) -> None:
+    """Two who connect at once agree on one."""
+    without = Connection.objects.filter(pk=connection.pk, webhook_secret="")
+    without.update(webhook_secret=secrets.token_urlsafe(24))
+    connection.refresh_from_db(fields=["webhook_secret"])
+
+
+def _new_password(connection: Connection) -> str:
+    """It is kept before Pipedrive learns of it: the first event may come at once."""
     password = secrets.token_urlsafe(24)
-    _note(
-        connection,
-        webhook_secret=connection.webhook_secret or secrets.token_urlsafe(24),
-        sealed_webhook_password=seal(password),
-    )
+    _note(connection, sealed_webhook_password=seal(password))
     return password
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.tests.factories import make_member, make_workspace
+from accounts.tests.threads import at_once
 from crm.errors import NotConnected, TokenRefused
 from crm.models import ChangedLead, Connection, Creation, Deal, Link
 from crm.pipedrive import accounts
@@ -177,6 +178,29 @@ def test_another_company_begins_without_the_links_of_the_one_before(member, stra
     assert [link.workspace for link in Link.objects.all()] == [stranger.workspace]
     assert list(Creation.objects.all()) == []
     assert list(Deal.objects.values_list("title", "person_id", "stage_id")) == [("Still wanted", None, None)]
+
+
+def test_a_domain_that_pipedrive_tells_never_names_another_host(member, pipedrive_server, monkeypatch):
+    monkeypatch.setattr(pipedrive_server.world, "company_domain", "evil.example/")
+
+    connection = accounts.connect(member.workspace, token=pipedrive_server.token, by=member.user)
+
+    assert connection.domain == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_connect_a_workspace_at_once_make_one_connection(member, pipedrive_server):
+    def connect():
+        accounts.connect(member.workspace, token=pipedrive_server.token, by=member.user)
+
+    at_once([connect, connect])
+
+    connection = Connection.objects.get()
+    accounts.check_now(connection)
+    assert connection.state == "active"
+    assert [hook["id"] for hook in pipedrive_server.world.tables["webhook"].values()] == [
+        Connection.objects.get().webhook_id
+    ]
 
 
 # Opening

@@ -21,7 +21,7 @@ def test_a_workspace_that_is_not_connected_says_so(api):
 def test_a_token_connects_and_is_never_shown(api, pipedrive_server):
     answer = api.put(URL, {"api_token": pipedrive_server.token})
 
-    shown = answer.json()
+    shown = dict(answer.json())
     available = shown.pop("available")
     assert answer.status_code == 200
     assert shown.pop("connected_at").endswith("Z")

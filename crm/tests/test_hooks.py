@@ -64,6 +64,14 @@ def test_one_that_does_not_work_is_made_anew_and_there_is_one(account, pipedrive
     assert kept.webhook_problem == ""
 
 
+def test_of_two_that_lead_to_us_one_stays(account, pipedrive_server):
+    account.pipedrive.create_webhook(hooks.url(account.connection), user="zevix", password="another", name="Zevix")
+
+    hooks.check(account)
+
+    assert [hook["id"] for hook in registered(pipedrive_server)] == [Connection.objects.get().webhook_id]
+
+
 def test_webhooks_of_others_are_left_alone(account, pipedrive_server):
     account.pipedrive.create_webhook("https://other.example/x", user="u", password="p", name="Theirs")
 

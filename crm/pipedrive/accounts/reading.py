@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from crm.pipedrive.accounts.tokens import company_domain
 from crm.pipedrive.client import Entity, Pipedrive
 from crm.pipedrive.mapping.setup import ENTITIES
 from crm.pipedrive.mapping.values import one_line
@@ -34,8 +35,16 @@ def who(pipedrive: Pipedrive) -> dict[str, Any]:
         "company_name": one_line(me.get("company_name"), 200),
         "currency": one_line(me.get("default_currency"), 3).upper(),
         "name": one_line(me.get("name") or me.get("email"), 200),
-        "domain": one_line(me.get("company_domain"), 63).lower(),
+        "domain": _domain(me.get("company_domain")),
     }
+
+
+def _domain(told: Any) -> str:
+    """It becomes a part of the address that the token is sent to: what is no domain is left out."""
+    try:
+        return company_domain(one_line(told, 100))
+    except ValueError:
+        return ""
 
 
 def setup(pipedrive: Pipedrive) -> dict[str, Any]:

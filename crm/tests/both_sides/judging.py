@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link
+from crm.models import ChangedLead, Conflict, Connection, Deal, InboxEvent, Link
 from crm.pipedrive import conflicts, running
 from crm.pipedrive.mapping import LEAD_COLUMNS, UNKNOWN, MappedField, Remote
 from crm.tests.both_sides.play import Play
@@ -53,7 +53,6 @@ def waiting(play: Play) -> list[str]:
     found += [f"deal {row}: {row.problem}" for row in Deal.objects.filter(**mine, **there, status=Deal.Status.QUEUED)]
     found += [f"conflict {row}" for row in Conflict.objects.filter(**mine, **there, resolved_at=None)]
     found += [f"link {row}: {row.problem}" for row in Link.objects.filter(**mine).exclude(retry_at=None)]
-    found += [f"creation {row}" for row in Creation.objects.filter(**mine, remote_id=None).exclude(sent_at=None)]
     return found
 
 

@@ -1,6 +1,7 @@
 """Writing to Pipedrive what was changed here."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from crm.errors import TokenRefused
@@ -92,9 +93,24 @@ def _update(case: Case, entity: str, body: dict[str, Any]) -> Row | None:
     update = {
         "person": pipedrive.update_person,
         "organization": pipedrive.update_organization,
-        "deal": pipedrive.update_deal,
+        "deal": lambda deal_id, body: _update_deal(case, deal_id, body),
     }[entity]
     return update(current["id"], body) if body else current
+
+
+def _update_deal(case: Case, deal_id: int, body: dict[str, Any]) -> Row | None:
+    """Its mirror here is brought up to date along with it."""
+    from crm.pipedrive.deals import mirroring  # which needs what this is a part of
+
+    pipedrive = case.account.pipedrive
+    answers: list[Row | None] = []
+
+    def update() -> Row | None:
+        answers.append(pipedrive.update_deal(deal_id, body))
+        return answers[0]
+
+    mirroring.keep(deal_id, account=case.account, first=update, read=partial(pipedrive.deal, deal_id))
+    return answers[0]
 
 
 def _take(case: Case, entity: str, answer: Row | None) -> None:

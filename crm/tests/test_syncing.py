@@ -7,8 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import Busy, TokenRefused
-from crm.models import ChangedLead, Conflict, Connection, Creation, Link
+from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, Link
 from crm.pipedrive import syncing
+from crm.pipedrive.deals import mirroring
 from crm.tests.engine import edit, in_step, link_of, opened, sync
 from crm.tests.factories import make_connection
 from leads import history
@@ -320,6 +321,66 @@ def test_another_workspaces_lead_is_none(connection, stranger, server):
 
     assert outcome.person_id is None
     assert server.people.all() == []
+
+
+# The leading deal -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_deal(connection, server):
+    """A lead in step, and the deal that leads it."""
+    lead, link = in_step(connection, status="NEW")
+    deal = server.people.deals.create(title="Adams deal", person_id=link.person_id)
+    mirroring.deal_changed(deal["id"], account=opened(connection))
+    lead.refresh_from_db()
+    return lead, deal["id"]
+
+
+def test_a_status_that_changes_here_moves_the_leading_deal_and_its_mirror(connection, server, with_deal):
+    lead, deal_id = with_deal
+    edit(lead, status="QUALIFIED")
+
+    outcome = sync(lead, connection)
+    server.requests.clear()
+    sync(lead, connection)
+    sync(lead, connection)
+
+    stage = opened(connection).mapping.stage_for("QUALIFIED")
+    assert outcome.pushed == ["status"]
+    assert server.people.deals.get(deal_id)["stage_id"] == stage
+    assert Deal.objects.get(remote_id=deal_id).stage_id == stage
+    assert [method for method, _path, _cost in server.requests] == ["GET", "GET"]
+
+
+def test_a_deal_that_moves_there_changes_the_status_here(connection, server, with_deal):
+    lead, deal_id = with_deal
+    server.people.deals.edit(deal_id, stage_id=opened(connection).mapping.stage_for("PROPOSAL"))
+
+    outcome = sync(lead, connection, must_read=True)
+
+    assert outcome.pulled == ["status"]
+    assert lead.status == "PROPOSAL"
+
+
+def test_a_lead_that_is_won_wins_its_deal(connection, server, with_deal):
+    lead, deal_id = with_deal
+    edit(lead, status="WON")
+
+    sync(lead, connection)
+
+    assert server.people.deals.get(deal_id)["status"] == "won"
+    assert Deal.objects.get(remote_id=deal_id).status == "won"
+
+
+def test_a_deal_that_is_gone_leaves_the_status_as_it_is(connection, server, with_deal):
+    lead, deal_id = with_deal
+    server.people.deals.delete(deal_id)
+    edit(lead, status="QUALIFIED", name="Anna Bauer")
+
+    outcome = sync(lead, connection)
+
+    assert (outcome.pushed, outcome.problem) == (["name"], "")
+    assert lead.status == "QUALIFIED"
 
 
 # What goes wrong ------------------------------------------------------------------------------------------------------------

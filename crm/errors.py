@@ -38,6 +38,10 @@ class ForBetaUsers(Forbidden):
     message = _("This is for beta users.")
 
 
+class Paused(Conflict):
+    message = _("The connection with Pipedrive is paused. Let it go on first.")
+
+
 class WrongPassword(Refusal):
     code, status = "invalid_credentials", 401
     message = _("The webhook's user or password is wrong.")

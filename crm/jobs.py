@@ -48,6 +48,7 @@ def go_on(context: JobContext, run_id: int) -> None:
 @jobs.task(queue="housekeeping", queueing_lock="forget-pipedrive-events")
 def forget(timestamp: int) -> None:
     inbox.forget_old()
+    sweeping.forget_old()
 
 
 @jobs.periodic(cron="31 4 * * *")

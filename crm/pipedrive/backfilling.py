@@ -28,10 +28,10 @@ class AtWork(Conflict):
 
 
 def take_up(connection: Connection, *, dry_run: bool = False) -> SyncRun:
-    """The backfill that was broken off, or a new one; of a dry run always a new one. Raises AtWork."""
+    """The backfill that was broken off, or a new one; of a dry run always a new one. Raises AtWork, Paused."""
     kind = SyncRun.Kind.PLAN if dry_run else SyncRun.Kind.BACKFILL
     with transaction.atomic():
-        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+        running.awake(Connection.objects.select_for_update(no_key=True).get(pk=connection.pk))
         found: SyncRun | None = connection.runs.filter(kind=SyncRun.Kind.BACKFILL, status__in=running.OPEN).first()
         if found and found.beat_at and found.beat_at > timezone.now() - _ALIVE_FOR:
             raise AtWork

@@ -27,7 +27,7 @@ log = structlog.get_logger("crm")
 
 _CHUNK = 50  # rows that are read at a time; between them, what has come meanwhile gets its turn
 _IN_A_ROW = 5  # without an answer: then it is not the fault of one
-_REST = timedelta(seconds=30)
+_REST, _LONG_REST = timedelta(seconds=30), timedelta(minutes=15)
 _SOON, _FIRST_WAIT, _LONGEST_WAIT = 3.0, 5.0, 3600.0  # seconds
 _LATENCY = 0.25  # seconds that a request takes, roughly; so many threads keep the allowed rate up
 
@@ -69,6 +69,8 @@ def drain(
         accounts.note_trouble(connection, refused)
     except (_NobodyAnswers, Unreachable) as error:
         rest(connection, timezone.now() + _REST, str(error))
+    except Refusal as refusal:  # the account can't be opened
+        rest(connection, timezone.now() + _LONG_REST, str(refusal))
     return _due(mine).exists()
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User, Workspace
-from crm.errors import BudgetSpent, TokenRefused
+from crm.errors import BudgetSpent, Paused, TokenRefused
 from crm.models import Connection, Link, SyncRun
 from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
@@ -30,13 +30,20 @@ _GIVES_UP_AFTER = timedelta(days=3)
 def start(workspace: Workspace, *, by: User | None, lead_ids: Sequence[int] | None = None) -> SyncRun:
     """Queue a run that brings these leads (without any: all of the connection's scope) into step; an open one is given instead.
 
-    Raises NotConnected.
+    Raises NotConnected, Paused.
     """
-    connection = accounts.connection_of(workspace)
+    connection = awake(accounts.connection_of(workspace))
     with transaction.atomic():
         Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         found: SyncRun | None = connection.runs.filter(kind=SyncRun.Kind.SYNC, status__in=OPEN).first()
         return found or queue(new(connection, SyncRun.Kind.SYNC, by=by, lead_ids=lead_ids))
+
+
+def awake(connection: Connection) -> Connection:
+    """Raises Paused."""
+    if connection.state == Connection.State.PAUSED:
+        raise Paused
+    return connection
 
 
 def new(connection: Connection, kind: str, *, by: User | None = None, lead_ids: Sequence[int] | None = None) -> SyncRun:
@@ -61,7 +68,7 @@ def go_on(run: SyncRun, *, threads: int | None = None, leave_off: Callable[[], b
     if not run.is_open:
         return
     try:
-        account = accounts.open(run.connection, lane=Lane.BACKGROUND)
+        account = accounts.open(awake(run.connection), lane=Lane.BACKGROUND)
         begin(run)
         is_over = _do_slice(run, account, threads, leave_off)
     except BudgetSpent as spent:
@@ -69,7 +76,7 @@ def go_on(run: SyncRun, *, threads: int | None = None, leave_off: Callable[[], b
     except TokenRefused as refused:
         accounts.note_trouble(run.connection, refused)
         end(run, Status.FAILED, str(refused))
-    except Unreachable as error:
+    except (Unreachable, Paused) as error:
         _wait(run, str(error), _LATER)
     except Refusal as refusal:
         end(run, Status.FAILED, str(refusal))

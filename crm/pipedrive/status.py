@@ -57,6 +57,8 @@ def status(workspace: Workspace) -> dict[str, Any]:
 
 def _nothing() -> dict[str, Any]:
     return {
+        "state": "",
+        "message": "",
         "lag_seconds": 0,
         "waiting": {"leads": 0, "events": 0, "deals": 0},
         "linked": 0,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -23,24 +23,34 @@ from zevix.errors import Refusal
 _NIGHT = 2  # o'clock, UTC
 _OFTEN = timedelta(minutes=14)  # a little less than from one look to the next
 _OVERLAP = timedelta(minutes=10)  # the clocks may differ, and a list may lag
+_KEPT_FOR = timedelta(days=7)
 _CHUNK = 100
 # links that are looked at each time; larger workspaces take turns, at ten tokens a hundred
 _LINKS_A_NIGHT, _LINKS_OFTEN = 10_000, 300
 
 
 def due_connections() -> list[int]:
-    """Those that were not looked through since two o'clock; where no webhook works, since a quarter of an hour ago."""
+    """Those that were not looked through since two o'clock; where no webhook works, since a quarter of an hour ago; broken ones."""
     accounts.default_connection()  # nobody may have asked for the settings' account yet
-    now = timezone.now()
+    now, state = timezone.now(), Connection.State
     by_webhook = Q(webhook_id__isnull=False, webhook_problem="")
     is_due = (
         Q(swept_until=None, connected_at__lt=now - _OFTEN)
         | Q(by_webhook, swept_until__lt=_last_night(now))
         | Q(~by_webhook, swept_until__lt=now - _OFTEN)
+        | Q(state=state.BROKEN)
     )
-    state = Connection.State
     may_be_asked = Q(state=state.ACTIVE, retry_at=None) | Q(state__in=[state.ACTIVE, state.BROKEN], retry_at__lte=now)
     return list(Connection.objects.filter(is_due, may_be_asked).values_list("pk", flat=True))
+
+
+def forget_old() -> int:
+    """Delete sweeps that ended more than seven days ago; returns how many. The latest of a connection says where the next one begins."""
+    kept = (
+        SyncRun.objects.filter(kind=SyncRun.Kind.SWEEP).values("connection").annotate(latest=Max("pk")).values("latest")
+    )
+    old = SyncRun.objects.filter(kind=SyncRun.Kind.SWEEP, created_at__lt=timezone.now() - _KEPT_FOR)
+    return old.exclude(pk__in=kept).delete()[0]
 
 
 def sweep_or_note(connection: Connection) -> None:

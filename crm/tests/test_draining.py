@@ -195,6 +195,19 @@ def test_a_dead_token_breaks_the_connection_and_is_tried_again_later(connection,
 
 
 @pytest.mark.django_db
+def test_an_account_that_may_not_be_read_has_the_connection_rest_and_say_so(connection, pipedrive_server, member):
+    make_lead(member.workspace)
+    Connection.objects.update(account={}, account_read_at=None)
+    pipedrive_server.fail(how="403", on="*", times=100)
+
+    drain(connection)
+
+    connection.refresh_from_db()
+    assert connection.problem
+    assert connection.retry_at > timezone.now() + timedelta(minutes=10)
+
+
+@pytest.mark.django_db
 def test_a_paused_connection_is_left_alone_and_catches_up_later(connection, pipedrive_server, member):
     Connection.objects.update(state=Connection.State.PAUSED)
     make_lead(member.workspace, name="Ann")

@@ -231,6 +231,20 @@ def test_without_tokens_a_run_waits_and_says_until_when(api, connection, member)
     assert run.failure.startswith("Pipedrive's tokens of today are used up")
 
 
+def test_a_paused_connection_is_not_run_and_a_run_waits(api, connection, pipedrive_server, member):
+    make_lead(member.workspace)
+    run = SyncRun.objects.get(pk=api.post(f"{PATH}/run").json()["id"])
+    Connection.objects.update(state="paused")
+    refused = api.post(f"{PATH}/run")
+
+    run.connection.refresh_from_db()
+    work_off(run)
+
+    assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    assert (run.status, run.failure) == ("queued", "The connection with Pipedrive is paused. Let it go on first.")
+    assert pipedrive_server.people.persons.all() == []
+
+
 def test_a_run_gives_up_after_three_days(api, connection, pipedrive_server, member):
     make_lead(member.workspace)
     pipedrive_server.down()

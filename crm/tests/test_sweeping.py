@@ -142,6 +142,15 @@ def test_what_stands_in_the_way_is_noted(connection, pipedrive_server, lead):
     assert connection.swept_until is None
 
 
+def test_a_broken_connection_is_tried_again_though_nothing_waits(connection, pipedrive_server, lead):
+    Connection.objects.update(state="broken", problem="Dead.", retry_at=timezone.now() - timedelta(seconds=1))
+
+    jobs.sweep(connection.pk)
+
+    connection.refresh_from_db()
+    assert (connection.state, connection.problem) == (Connection.State.ACTIVE, "")
+
+
 def test_links_are_looked_at_in_turns(connection, pipedrive_server, member, monkeypatch):
     monkeypatch.setattr(sweeping, "_CHUNK", 2)
     monkeypatch.setattr(sweeping, "_LINKS_A_NIGHT", 2)
@@ -173,6 +182,7 @@ def test_links_are_looked_at_in_turns(connection, pipedrive_server, member, monk
         ({"swept_until": timedelta(hours=30), "state": "disconnected"}, False),
         ({"swept_until": timedelta(hours=30), "state": "broken", "retry_at": -timedelta(hours=1)}, False),
         ({"swept_until": timedelta(hours=30), "state": "broken", "retry_at": timedelta(hours=1)}, True),
+        ({"swept_until": timedelta(minutes=1), "state": "broken", "retry_at": timedelta(hours=1)}, True),
         ({"swept_until": timedelta(hours=30), "retry_at": -timedelta(hours=1)}, False),
     ],
 )
@@ -185,6 +195,17 @@ def test_who_is_swept_when(fields, is_due, connection):
 
     assert (sweeping.due_connections() == [connection.pk]) is is_due
     assert drains().exists() is False
+
+
+def test_old_sweeps_are_forgotten_but_for_the_latest(connection):
+    for kind in ("sweep", "sweep", "plan"):
+        SyncRun.objects.create(workspace=connection.workspace, connection=connection, kind=kind)
+    SyncRun.objects.update(created_at=timezone.now() - timedelta(days=8))
+
+    forgotten = sweeping.forget_old()
+
+    assert forgotten == 1
+    assert sorted(SyncRun.objects.values_list("kind", flat=True)) == ["plan", "sweep"]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent, Busy, TokenRefused
-from crm.models import Creation, Deal
+from crm.models import Creation, Deal, Link
 from crm.pipedrive import accounts, creating, syncing, waking
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.creating import Made
 from crm.pipedrive.deals import arriving, asking, mirroring, noting
 from crm.pipedrive.limits import Lane
+from crm.pipedrive.syncing import Outcome
 from leads.models import Lead
 from zevix.errors import NotFound, Rejected, Unreachable
 
@@ -121,8 +122,7 @@ def _made(deal: Deal, account: Account, deadline: float | None) -> Made:
     except TokenRefused:
         raise
     except Rejected:
-        for _look in ("at what is gone", "at what took its place"):
-            syncing.sync_lead(deal.lead_id, account=account, must_read=True, send=True, deadline=deadline)
+        _sent(deal, account, deadline, must_read=True)
         found = _person(deal, account, deadline)
         if (found, asking.organization_of(found, account)) == (person_id, organization_id):
             raise
@@ -142,12 +142,21 @@ def _ensured(deal: Deal, person_id: int, account: Account, deadline: float | Non
 
 def _person(deal: Deal, account: Account, deadline: float | None) -> int:
     """The lead's person; leads with the same address share one, though it is in step with the first of them only."""
-    outcome = syncing.sync_lead(deal.lead_id, account=account, send=True, deadline=deadline)
+    outcome = _sent(deal, account, deadline)
     person_id = outcome.person_id or _shared_person(deal, account)
     if person_id is None:
         reason = outcome.problem or _("The lead is not there any more.")
         raise Rejected(vendor="Pipedrive", reason=reason, kind="person")
     return person_id
+
+
+def _sent(deal: Deal, account: Account, deadline: float | None, *, must_read: bool = False) -> Outcome:
+    """The lead in step. One whose person is found to be deleted gets another: somebody wants it to be there."""
+    outcome = syncing.sync_lead(deal.lead_id, account=account, must_read=must_read, send=True, deadline=deadline)
+    links = Link.objects.filter(connection=account.connection, lead=deal.lead_id, state=Link.State.DELETED)
+    if links.exists():
+        outcome = syncing.sync_lead(deal.lead_id, account=account, send=True, deadline=deadline)
+    return outcome
 
 
 def _shared_person(deal: Deal, account: Account) -> int | None:

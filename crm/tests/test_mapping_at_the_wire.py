@@ -1,5 +1,7 @@
 """What the mapping writes is taken by Pipedrive as it is meant, value by value, and emptied again."""
 
+from typing import Any
+
 import pytest
 
 from crm.pipedrive import accounts
@@ -9,7 +11,7 @@ from crm.tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db
 
-FULL = {
+FULL: dict[str, Any] = {
     "id": 7, "name": "Ann  Lee", "email": "Ann@X.example", "phone": "(330) 779-3389", "company": "Acme", "country": "", "status": "QUALIFIED",
     "website": "https://acme.example/", "address": "1 Main St\nSpringfield", "city": "Köln 😀", "notes": "a\nb", "score": 80,
     "owner_phone": "+49 30 901820", "last_contact": "2026-01-31", "tags": ["surgery", "Implants"], "state": "web",

@@ -18,7 +18,7 @@ FULL: dict[str, Any] = {
     "next_action_at": "2026-05-01", "zip_code": "01803",
     "extra": {"budget": 12.5, "customer": "K-1", "home": "2 Side St", "goal": 3, "met": "2026-02-03", "channel": "Phone", "wants": ["Implants"]},
 }  # fmt: skip
-EMPTY = dict.fromkeys(FULL, "") | {
+EMPTY: dict[str, Any] = dict.fromkeys(FULL, "") | {
     "id": 7, "name": "Ann  Lee", "status": "NEW", "score": None, "last_contact": None, "next_action_at": None, "tags": [], "extra": {},
 }  # fmt: skip
 MAPPING = [

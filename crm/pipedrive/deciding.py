@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from crm.models import Conflict
+from crm.models import Conflict, InboxEvent
 from crm.pipedrive.cases import Case
 from crm.pipedrive.comparing import Decision, Move, Sides, compare
 from crm.pipedrive.mapping import UNKNOWN, Canonical, MappedField
@@ -112,10 +112,36 @@ def _decided(step: Step, origin: Any, case: Case) -> Step:
         step.sides,
         by_person=origin is None or origin.source not in PROGRAMS,
         ours_at=origin.at if origin else None,
-        theirs_after=case.link.seen_at if step.sides.agreed else None,
+        theirs_after=_changed_after(step, case),
         theirs_before=_changed_at(step.field, case),
     )
     return replace(step, sides=sides, decision=compare(sides))
+
+
+def _changed_after(step: Step, case: Case) -> datetime | None:
+    """A moment after which theirs was changed: when all was last in step, or when an event told of the value that is there now."""
+    known = [case.link.seen_at if step.sides.agreed else None, _told_at(step, case)]
+    return max((moment for moment in known if moment), default=None)
+
+
+def _told_at(step: Step, case: Case) -> datetime | None:
+    """By the webhook, of a person's own fields. A later event may be lost, but theirs was not there before this one."""
+    key = step.field.there.key
+    if step.field.entity != "person" or case.remote.person is None:
+        return None
+    events = InboxEvent.objects.filter(
+        connection=case.account.connection,
+        entity="person",
+        entity_id=case.remote.person["id"],
+        body__previous__has_key=key,
+        sent_at__isnull=False,
+    )
+    latest = events.order_by("-sent_at").values("body", "sent_at").first()
+    told = latest["body"].get("data") if latest else None
+    if latest is None or not isinstance(told, dict) or told.get(key) != case.remote.person.get(key):
+        return None
+    at: datetime = latest["sent_at"]
+    return at
 
 
 def _changed_at(field: MappedField, case: Case) -> datetime | None:

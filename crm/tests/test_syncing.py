@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import Busy, TokenRefused
-from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, Link
+from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link
 from crm.pipedrive import syncing
 from crm.pipedrive.deals import mirroring
 from crm.tests.engine import edit, in_step, link_of, opened, sync
@@ -153,6 +153,29 @@ def test_the_later_of_two_changes_wins_where_it_is_certain_which_that_is(connect
     assert server.people.get(link.person_id)["name"] == "Anna Here"
     ruled = Conflict.objects.get()
     assert (ruled.theirs, ruled.choice, ruled.by_rule) == ("Anna There", "zevix", True)
+
+
+@pytest.mark.parametrize(("minutes", "name"), [(0, "Anna Here"), (3, "Anna There")])
+def test_an_event_that_tells_when_theirs_was_written_makes_it_certain_that_it_is_the_later_one(
+    connection, server, minutes, name
+):
+    lead, link = in_step(connection)
+    edit(lead, name="Anna Here")
+    server.people.edit(link.person_id, name="Anna There")
+    InboxEvent.objects.create(
+        workspace=connection.workspace,
+        connection=connection,
+        event_id="1",
+        entity="person",
+        entity_id=link.person_id,
+        action="change",
+        sent_at=timezone.now() + timedelta(minutes=minutes),
+        body={"data": {"name": "Anna There"}, "previous": {"name": "Anna Adams"}},
+    )
+
+    sync(lead, connection)
+
+    assert lead.name == name
 
 
 def test_what_an_import_changed_gives_way_to_what_somebody_changed_there(connection, server):

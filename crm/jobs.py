@@ -37,7 +37,7 @@ def sweep(connection_id: int) -> None:
         sweeping.sweep_or_note(connection)
 
 
-@jobs.task(queue="crm", pass_context=True)  # with a lock of the connection's runs
+@jobs.task(queue="crm", pass_context=True)  # with a lock of the connection and the kind
 def go_on(context: JobContext, run_id: int) -> None:
     run = SyncRun.objects.select_related("connection__workspace", "user").filter(pk=run_id).first()
     if run:  # else its workspace is gone

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -55,11 +56,13 @@ def new(connection: Connection, kind: str, *, by: User | None = None, lead_ids: 
 
 
 def queue(run: SyncRun, *, at: timedelta | None = None) -> SyncRun:
-    """Have a job go on with it; those of one connection go one at a time."""
+    """Have a job go on with it; those of one connection and kind go one at a time."""
     from crm.jobs import go_on as job
 
     seconds = int(at.total_seconds()) + 1 if at else 0
-    job.configure(lock=f"pipedrive-runs:{run.connection_id}", schedule_in={"seconds": seconds}).defer(run_id=run.pk)
+    job.configure(lock=f"pipedrive-{run.kind}:{run.connection_id}", schedule_in={"seconds": seconds}).defer(
+        run_id=run.pk
+    )
     return run
 
 
@@ -98,9 +101,9 @@ def end(run: SyncRun, status: str, failure: str = "") -> None:
 
 
 def has_many_unlinked(run: SyncRun) -> bool:
-    linked = Link.objects.filter(connection=run.connection_id, person_id__isnull=False)
+    linked = Link.objects.filter(connection=run.connection_id, person_id__isnull=False, lead_id=OuterRef("pk"))
     leads = leads_of(run).filter(pk__gt=run.cursor)
-    return leads.exclude(pk__in=linked.values("lead_id")).order_by()[: _MANY + 1].count() > _MANY
+    return leads.filter(~Exists(linked)).order_by()[: _MANY + 1].count() > _MANY
 
 
 def _do_slice(run: SyncRun, account: Account, threads: int | None, leave_off: Callable[[], bool]) -> bool:

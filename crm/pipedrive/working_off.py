@@ -47,7 +47,10 @@ def work_off(event: InboxEvent, *, account: Account) -> Account:
 
 def tells_nothing_new(entity: str, body: dict[str, Any], *, account: Account) -> bool:
     """Whether an object, as Pipedrive told it, is what both sides have agreed on already."""
-    return _TELLS_NOTHING[entity](as_read(body), account)
+    try:
+        return _TELLS_NOTHING[entity](as_read(body), account)
+    except (TypeError, ValueError, LookupError, AttributeError):  # of another form than what is read: so it is read
+        return False
 
 
 def as_read(body: dict[str, Any]) -> dict[str, Any]:
@@ -175,12 +178,9 @@ def _all_echo(group: list[InboxEvent], account: Account) -> bool:
 
 def _is_echo(event: InboxEvent, account: Account) -> bool:
     data = event.body["data"]
-    if "merged_from_id" in event.body.get("meta", {}) or _id(data.get("id")) != event.entity_id:
-        return False
-    try:
-        return tells_nothing_new(event.entity, data, account=account)
-    except (TypeError, ValueError, LookupError, AttributeError):  # of another form than what is read: so it is read
-        return False
+    is_merged = "merged_from_id" in event.body.get("meta", {})
+    is_the_one = _id(data.get("id")) == event.entity_id
+    return is_the_one and not is_merged and tells_nothing_new(event.entity, data, account=account)
 
 
 def _is_as_agreed(snapshot: dict[str, Any], entity: str, remote: Remote, account: Account) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 _NOTE = """
@@ -12,12 +12,16 @@ _NOTE = """
 """
 
 
+# Whoever writes a lead has its row here noted by the trigger before they come to the link: in that order nobody waits for the other.
+
+
+@transaction.atomic
 def call_for(links: Any) -> int:
     """Have the persons of these links read anew; of leads that are in the bin, once they are back. Returns how many links."""
     lead_ids = list(links.values_list("lead_id", flat=True))
     if lead_ids:
-        links.update(woken_at=timezone.now())
         note(lead_ids)
+        links.update(woken_at=timezone.now())
     return len(lead_ids)
 
 

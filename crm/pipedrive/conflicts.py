@@ -48,11 +48,10 @@ def resolve_all(
 
 
 def _choose(conflicts: Any, choice: str, *, by: User | None) -> int:
-    held = conflicts.order_by("pk").select_for_update()
-    leads = dict(held.values_list("pk", "lead_id"))
-    Conflict.objects.filter(pk__in=leads).update(choice=choice, resolved_by=by)
-    calling.note(sorted(set(leads.values())))
-    return len(leads)
+    leads = dict(conflicts.values_list("pk", "lead_id"))
+    calling.note(sorted(set(leads.values())))  # before the conflicts are held, as whoever writes leads does
+    held = conflicts.filter(pk__in=leads).order_by("pk").select_for_update().values_list("pk", flat=True)
+    return int(Conflict.objects.filter(pk__in=list(held)).update(choice=choice, resolved_by=by))
 
 
 # Noting what a comparison found -------------------------------------------------------------------------------------------

@@ -140,8 +140,7 @@ def _told_at(step: Step, case: Case) -> datetime | None:
     told = latest["body"].get("data") if latest else None
     if latest is None or not isinstance(told, dict) or told.get(key) != case.remote.person.get(key):
         return None
-    at: datetime = latest["sent_at"]
-    return at
+    return latest["sent_at"]
 
 
 def _changed_at(field: MappedField, case: Case) -> datetime | None:

@@ -87,10 +87,10 @@ def _leads(*held: Lease | None) -> set[int]:
 
 @transaction.atomic
 def _move(gone: Lease, staying: Lease | None, into_id: int) -> None:
+    calling.call_for(gone.rows)
     if staying is not None:
         staying.keep(person_id=None, snapshot={}, sent_as="")
-    gone.keep(person_id=into_id, seen_at=None)
-    calling.call_for(gone.rows)
+    gone.keep(person_id=into_id, state=Link.State.ACTIVE, problem="", problem_at=None, seen_at=None)
 
 
 def _merge(gone: Lease, staying: Lease, account: Account, *, is_there: bool) -> None:
@@ -98,12 +98,12 @@ def _merge(gone: Lease, staying: Lease, account: Account, *, is_there: bool) -> 
     free: dict[str, Any] = {"person_id": None, "snapshot": {}, "sent_as": "", "organization_id": None}
     try:
         with transaction.atomic():
-            gone.keep(**free)
             if is_there:
                 wish = Wish(survivor, (loser,))
                 merging.merge([wish], workspace=account.connection.workspace, by=Author("crm"))
-            staying.keep(seen_at=None)
             calling.call_for(staying.rows)
+            gone.keep(**free)
+            staying.keep(seen_at=None)
     except Refusal as refusal:
         sentence = _("Pipedrive merged its person with that of lead {lead}, but the leads can't be merged: {reason}")
         why = sentence.format(lead=survivor, reason=refusal)

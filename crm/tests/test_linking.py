@@ -239,6 +239,20 @@ def test_a_merge_that_nobody_told_of_is_seen_by_the_address(connection, server):
     assert (link_of(lead).person_id, link_of(lead).state) == (other["id"], Link.State.ACTIVE)
 
 
+def test_a_merge_that_is_told_of_after_the_person_was_found_gone_is_followed_all_the_same(connection, server):
+    lead, link = in_step(connection)
+    other = server.people.create(name="A. Adams", email="other@adams.example")
+    server.search_lags(60)
+    server.people.merge(link.person_id, into=other["id"])
+    sync(lead, connection, must_read=True)
+    gone = link_of(lead).state
+
+    linking.person_merged(link.person_id, other["id"], account=opened(connection))
+
+    assert gone == Link.State.DELETED
+    assert (link_of(lead).state, link_of(lead).person_id, link_of(lead).problem) == ("active", other["id"], "")
+
+
 def test_the_leads_of_two_persons_that_were_merged_are_merged_and_it_can_be_undone(connection, server):
     one, link = in_step(connection)
     other, other_link = in_step(connection, name="A. Adams", email="a@adams.example", notes="Knows Bert")

@@ -6,12 +6,10 @@ from typing import Any
 from crm.models import ChangedLead, Conflict, Connection, Deal, InboxEvent, Link
 from crm.pipedrive import conflicts, running
 from crm.pipedrive.mapping import LEAD_COLUMNS, UNKNOWN, MappedField, Remote
-from crm.tests.both_sides.play import Play
+from crm.tests.both_sides.play import NEVER_BLANK_THERE, Play
 from leads.models import Lead, Merge
 
 _ROUNDS = 12
-# a lead may have no name and be nobody's; a person has a name and an owner
-_NEVER_BLANK_THERE = ("name", "assigned_user_id")
 
 
 def settle(play: Play, choice: str) -> None:
@@ -58,7 +56,14 @@ def waiting(play: Play) -> list[str]:
 
 def judge(play: Play) -> None:
     """Raises AssertionError with all that is wrong."""
-    wrong = [*play.twins.found, *_disagreements(play), *_unlinked(play), *_lost(play), *_unnoticed(play)]
+    wrong = [
+        *play.twins.found,
+        *_disagreements(play),
+        *_unlinked(play),
+        *_lost(play),
+        *_unnoticed(play),
+        *_needless(play),
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -120,7 +125,7 @@ def _disagreements(play: Play) -> list[str]:
 
 def _agree(field: MappedField, ours: Any, theirs: Any) -> bool:
     both_empty = field.is_empty(ours) and field.is_empty(theirs)
-    is_blank_here_alone = field.name in _NEVER_BLANK_THERE and field.is_empty(ours)
+    is_blank_here_alone = field.name in NEVER_BLANK_THERE and field.is_empty(ours)
     return bool(ours == theirs) or both_empty or is_blank_here_alone or UNKNOWN in (ours, theirs)
 
 
@@ -174,3 +179,14 @@ def _lost(play: Play) -> list[str]:
 def _listed(link: Link, field: MappedField) -> list[Any]:
     rows = Conflict.objects.filter(connection=link.connection_id, lead=link.lead_id, field=field.name)
     return [value for pair in rows.values_list("ours", "theirs") for value in pair]
+
+
+def _needless(play: Play) -> list[str]:
+    """Conflicts about what nobody but the sync has written."""
+    own = {field.name for field in play.own_fields()}
+    return [
+        f"conflict about {row.field} of lead {row.lead_id}: nobody has written {value!r} on the side of the {side}"
+        for row in Conflict.objects.filter(connection=play.connection, field__in=own, by_rule=False)
+        for side, value in (("lead", row.ours), ("person", row.theirs))
+        if not play.writes.was_written(side, row.field, value)
+    ]

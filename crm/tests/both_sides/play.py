@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import Membership
 from accounts.tests.factories import make_member
-from crm.models import Conflict, Connection
+from crm.models import Conflict, Connection, Link
 from crm.pipedrive import accounts, conflicts, draining, sweeping, syncing
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.limits import Lane
@@ -21,7 +21,7 @@ from crm.tests.both_sides.aging import age
 from crm.tests.both_sides.killing import in_a_process
 from crm.tests.both_sides.steps import Step
 from crm.tests.both_sides.twins import Twins
-from crm.tests.both_sides.writes import Writes
+from crm.tests.both_sides.writes import Writes, is_nothing
 from crm.tests.factories import make_connection
 from crm.tests.pipedrive_server import PipedriveServer
 from crm.tests.pipedrive_server.hooks import through
@@ -50,6 +50,8 @@ MAPPING = [
         ("extra.way", "person", "Channel", "latest"),
     )
 ]
+# a lead may have no name and be nobody's; a person has a name and an owner
+NEVER_BLANK_THERE = ("name", "assigned_user_id")
 EMAILS = ("ada@x.example", "Ada@X.example", "bob@x.example", "cy@y.example", "", "dee@y.example")
 COMPANIES = ("Acme", "ACME", "Bolt & Co", "")
 WAYS = ("Web", "Phone", "Trade fair")
@@ -345,13 +347,13 @@ class Play:
 
     def _canonical(self, lead_id: int) -> dict[str, Any]:
         lead = Lead.objects.filter(pk=lead_id).values(*LEAD_COLUMNS).first()
-        return {} if lead is None else {field.name: field.ours(lead) for field in self._own_fields()}
+        return {} if lead is None else {field.name: field.ours(lead) for field in self.own_fields()}
 
     def _canonical_there(self, person_id: int) -> dict[str, Any]:
         remote = self.remote(person_id)
-        return {} if remote.person is None else {field.name: field.theirs(remote) for field in self._own_fields()}
+        return {} if remote.person is None else {field.name: field.theirs(remote) for field in self.own_fields()}
 
-    def _own_fields(self) -> list[MappedField]:
+    def own_fields(self) -> list[MappedField]:
         """A person's own: a company is shared by many, and a status is a deal's."""
         return [field for field in self.fields if field.entity == "person" and field.name != "company"]
 
@@ -360,7 +362,14 @@ class Play:
     ) -> None:
         for field, value in after.items():
             if before.get(field) != value:
-                self.writes.note(side, id, field, value, before.get(field), by_person=by_person)
+                counts = by_person and (not is_nothing(value) or self._was_in_step(side, id, field, before.get(field)))
+                self.writes.note(side, id, field, value, before.get(field), counts=counts)
+
+    def _was_in_step(self, side: str, id: int, field: str, before: Any) -> bool:
+        which = {"lead": id} if side == "lead" else {"person_id": id}
+        links = Link.objects.filter(connection=self.connection, state=Link.State.ACTIVE, **which)
+        link = links.exclude(person_id=None).first()
+        return link is not None and field not in NEVER_BLANK_THERE and link.snapshot.get(field) == [before, before]
 
     def _new(self, word: str) -> str:
         return f"{word} {self._number()}"

@@ -1,4 +1,7 @@
-"""What people wrote last, on either side, and what they had before their eyes when they did."""
+"""What was written, on either side, and what was there before the writer's eyes.
+
+It counts where a person wrote it. That a person emptied a field counts where the sides agreed on it before: else empty gives way to full.
+"""
 
 from dataclasses import dataclass
 from itertools import count
@@ -10,35 +13,40 @@ class Write:
     value: Any
     before: Any
     order: int
-    by_person: bool
+    counts: bool
 
 
 class Writes:
     """By field of a lead, and by field of a person; in the form in which the two are compared."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, int, str], Write] = {}
+        self._all: dict[tuple[str, int, str], list[Write]] = {}
         self._orders = count(1)
+        self._ever: list[tuple[str, str, Any]] = []
 
-    def note(self, side: str, id: int, field: str, value: Any, before: Any, *, by_person: bool) -> None:
-        self._last[side, id, field] = Write(value, before, next(self._orders), by_person)
+    def note(self, side: str, id: int, field: str, value: Any, before: Any, *, counts: bool) -> None:
+        self._ever.append((side, field, value))
+        self._all.setdefault((side, id, field), []).append(Write(value, before, next(self._orders), counts))
+
+    def was_written(self, side: str, field: str, value: Any) -> bool:
+        """By whomever, but for the sync itself."""
+        return (side, field, value) in self._ever
 
     def forget(self, side: str, id: int) -> None:
-        for place in [place for place in self._last if place[:2] == (side, id)]:
-            del self._last[place]
+        for place in [place for place in self._all if place[:2] == (side, id)]:
+            del self._all[place]
 
     def lost(self, lead_id: int, person_id: int, field: str, *, value: Any, listed: list[Any]) -> list[Write]:
-        """Those that stand nowhere any more though nobody who saw them wrote something else."""
-        ours, theirs = self._last.get(("lead", lead_id, field)), self._last.get(("person", person_id, field))
-        both = [write for write in (ours, theirs) if write is not None]
+        """The last ones of each side that stand nowhere any more, though nobody who saw them wrote something else."""
+        sides = [self._all.get(("lead", lead_id, field), []), self._all.get(("person", person_id, field), [])]
         return [
-            write
-            for write in both
-            if write.by_person
-            and not is_nothing(write.value)
-            and write.value != value
-            and write.value not in listed
-            and not any(other.order > write.order and other.before == write.value for other in both)
+            writes[-1]
+            for writes, others in (sides, sides[::-1])
+            if writes
+            and writes[-1].counts
+            and writes[-1].value != value
+            and writes[-1].value not in listed
+            and not any(other.order > writes[-1].order and other.before == writes[-1].value for other in others)
         ]
 
 

@@ -1,12 +1,12 @@
 """People work on both sides at once, processes are killed, answers and webhooks are lost: when the dust has settled both sides agree.
 
-``ZEVIX_LONG_TESTS=500`` plays so many programs, other ones each time.
+``ZEVIX_LONG_TESTS=500`` plays so many programs, other ones each time, and takes its time to make a failing one short.
 """
 
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from crm.tests.both_sides.judging import judge, judge_rest, settle
@@ -22,6 +22,7 @@ LONG = int(os.environ.get("ZEVIX_LONG_TESTS", "0"))
     deadline=None,
     database=None,
     max_examples=LONG or 20,
+    phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
     derandomize=not LONG,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -40,5 +40,5 @@ TROUBLE = ("fault", "fault", "kill", "kill", "lag", "down")
 
 numbers = st.integers(0, 11)
 steps = st.tuples(st.sampled_from((*HERE, *THERE, *BETWEEN, *TROUBLE)), numbers, numbers, numbers)
-programs = st.lists(steps, min_size=4, max_size=28)
+programs = st.lists(steps, min_size=8, max_size=26)
 Step = tuple[str, int, int, int]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from crm.pipedrive.client.connections import pool
 from crm.tests.pipedrive_server import PipedriveServer
 
 
@@ -13,6 +14,8 @@ def started_pipedrive_server() -> Iterator[PipedriveServer]:
     server = PipedriveServer()
     yield server
     server.stop()
+    pool().close()  # what was kept open to it
+    pool.cache_clear()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from script.benchmarks import (
     analysis,
     changes,
     chats,
+    crm,
     downloads,
     exports,
     imports,
@@ -32,6 +33,7 @@ _FIRST: dict[str, Callable[[], list[Row]]] = {
     "start": starts.measure,
     "chat": chats.measure,
     "retrieval": retrieval.measure,
+    "crm": crm.measure,
 }
 _SERVED: dict[str, Callable[[Server], list[Row]]] = {
     "page": pages.measure,

@@ -28,6 +28,11 @@ def post_signed(path: str, signature: str, body: bytes) -> bytes:
     return _with_body("POST", path, f"Stripe-Signature: {signature}", body)
 
 
+def post_with_password(path: str, password: str, body: bytes) -> bytes:
+    """As Pipedrive does; the password is that of Basic authentication, encoded."""
+    return _with_body("POST", path, f"Authorization: Basic {password}", body)
+
+
 def patch(path: str, token: str, body: bytes) -> bytes:
     return _with_body("PATCH", path, f"Authorization: Bearer {token}", body)
 

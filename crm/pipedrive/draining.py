@@ -20,6 +20,7 @@ from crm.pipedrive import accounts, syncing, working_off
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.crew import share
 from crm.pipedrive.deals import making
+from crm.pipedrive.directories import Directory, Listed
 from crm.pipedrive.limits import Lane
 from zevix.errors import Refusal, Unreachable
 
@@ -29,6 +30,7 @@ _CHUNK = 50  # rows that are read at a time; between them, what has come meanwhi
 _IN_A_ROW = 5  # without an answer: then it is not the fault of one
 _REST, _LONG_REST = timedelta(seconds=30), timedelta(minutes=15)
 _SOON, _FIRST_WAIT, _LONGEST_WAIT = 3.0, 5.0, 3600.0  # seconds
+_MANY, _LONG = 200, 600.0  # leads that were never sent; seconds, since everything there had to be listed for them
 _LATENCY = 0.25  # seconds that a request takes, roughly; so many threads keep the allowed rate up
 
 _DEALS = "deals"
@@ -54,14 +56,17 @@ def drain(
     """Work off what is due, for so many seconds at most; returns whether something that is due is left.
 
     Trouble of one thing puts it off, and is noted with it; trouble of the account (no tokens, a refused token, no answer to anybody)
-    ends the drain, and the connection rests. Safe to be killed at any moment, and to run twice.
+    ends the drain, and the connection rests. Safe to be killed at any moment, and to run twice. With many leads that were never sent,
+    as after an import, it takes longer: everybody there is listed once instead of searched for.
     """
     mine = Connection.objects.filter(pk=connection.pk)
     if not _due(mine).exists():
         return False
     try:
         account = accounts.open(connection, lane=Lane.BACKGROUND)
-        _Drain(account, time.monotonic() + seconds, leave_off).do(threads or threads_for(connection, at_most=8))
+        directory = Listed(account) if _has_many_unlinked(connection) else None
+        until = time.monotonic() + (max(seconds, _LONG) if directory else seconds)
+        _Drain(account, directory, until, leave_off).do(threads or threads_for(connection, at_most=8))
         accounts.note_fine(connection)
     except BudgetSpent as spent:
         rest(connection, spent.details["until"], str(spent))
@@ -88,8 +93,11 @@ def threads_for(connection: Connection, *, at_most: int) -> int:
 
 
 class _Drain:
-    def __init__(self, account: Account, until: float, leave_off: Callable[[], bool]) -> None:
+    def __init__(
+        self, account: Account, directory: Directory | None, until: float, leave_off: Callable[[], bool]
+    ) -> None:
         self._account = account
+        self._directory = directory
         self._until = until
         self._leave_off = leave_off
         self._unanswered = 0
@@ -138,7 +146,7 @@ class _Drain:
             case InboxEvent():
                 self._account = working_off.work_off(thing, account=self._account)
             case ChangedLead():
-                syncing.sync_lead(thing.lead_id, account=self._account)
+                syncing.sync_lead(thing.lead_id, account=self._account, directory=self._directory)
                 syncing.settled(thing.lead_id, thing.changed_at)
             case Link():
                 syncing.sync_lead(thing.lead_id, account=self._account, must_read=True)
@@ -198,6 +206,14 @@ def _due_deals() -> Any:
 
 def _is_its_turn(now: datetime) -> Q:
     return Q(retry_at=None) | Q(retry_at__lte=now)
+
+
+def _has_many_unlinked(connection: Connection) -> bool:
+    if connection.scope == Connection.Scope.LINKED:
+        return False
+    linked = Link.objects.filter(connection=connection, person_id__isnull=False, lead_id=OuterRef("lead_id"))
+    waiting = _due_leads(timezone.now()).for_workspace(connection.workspace_id)
+    return waiting.filter(~Exists(linked)).order_by()[: _MANY + 1].count() > _MANY
 
 
 def _forget_unlinked(connection: Connection) -> None:

@@ -93,6 +93,26 @@ def test_leads_that_were_never_sent_concern_nobody_where_only_linked_ones_do(con
 
 
 @pytest.mark.django_db
+def test_for_many_new_leads_everybody_there_is_listed_once_and_nobody_searched_for(
+    connection, pipedrive_server, member, monkeypatch
+):
+    monkeypatch.setattr(draining, "_MANY", 2)
+    known = pipedrive_server.people.persons.create(name="Ann", emails=[{"value": "ann@x.example", "primary": True}])
+    leads = [
+        make_lead(member.workspace, name=name, email=f"{name}@x.example".lower()) for name in ("Ann", "Ben", "Cem")
+    ]
+    before = len(pipedrive_server.requests)
+
+    drain(connection)
+
+    asked = [path for _method, path, _cost in pipedrive_server.requests[before:]]
+    assert [path for path in asked if "search" in path] == []
+    assert asked.count("/api/v2/persons") == 1 + 2  # the list, and two who are new
+    assert Link.objects.get(lead=leads[0]).person_id == known["id"]
+    assert names(pipedrive_server) == ["Ann", "Ben", "Cem"]
+
+
+@pytest.mark.django_db
 def test_what_one_lead_is_refused_stops_no_other(connection, pipedrive_server, member):
     first, second = (make_lead(member.workspace, name=name) for name in ("Ann", "Bob"))
     pipedrive_server.fail(how="feature_capping", on="POST /api/v2/persons")

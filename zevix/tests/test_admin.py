@@ -190,10 +190,13 @@ def strangers_things(client_of):
     Conflict.objects.create(**linked, field="name", ours=SECRET, theirs="")
     Creation.objects.create(workspace=stranger.workspace, connection=pipedrive, kind="person", key=SECRET)
     ChangedLead.objects.update_or_create(
-        lead_id=lead.pk, defaults={"workspace": stranger.workspace, "version": 1, "changed_at": timezone.now(), "problem": SECRET}
+        lead_id=lead.pk,
+        defaults={"workspace": stranger.workspace, "version": 1, "changed_at": timezone.now(), "problem": SECRET},
     )
     of_theirs = {"workspace": stranger.workspace, "connection": pipedrive}
-    InboxEvent.objects.create(**of_theirs, event_id=SECRET, entity="person", entity_id=1, action="change", problem=SECRET)
+    InboxEvent.objects.create(
+        **of_theirs, event_id=SECRET, entity="person", entity_id=1, action="change", problem=SECRET
+    )
     SyncRun.objects.create(**of_theirs, kind="plan", failure=SECRET)
     return stranger.workspace
 

@@ -84,7 +84,7 @@ class LinkAdmin(ActsOnRows, ReadOnly, OfLead):
     actions = ["sync_now", "send_again"]
 
     @display(
-        description=_("state"),
+        description=_("how it stands"),
         ordering="state",
         label={str(label): {"active": "success", "deleted": "warning"}[value] for value, label in Link.State.choices},
     )
@@ -110,7 +110,7 @@ class LinkAdmin(ActsOnRows, ReadOnly, OfLead):
 class OpenFilter(DropdownFilter):
     """The open ones, unless one asks for others."""
 
-    title, parameter_name = _("state"), "state"
+    title, parameter_name = _("how it stands"), "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("resolved", _("Resolved")), ("all", _("All"))]

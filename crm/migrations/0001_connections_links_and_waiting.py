@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         choices=[("active", "Active"), ("deleted", "Deleted in Pipedrive")],
                         default="active",
-                        verbose_name="state",
+                        verbose_name="how it stands",
                     ),
                 ),
                 (

@@ -45,7 +45,7 @@ class Link(Leased):
     lead = lead_field()
     person_id = models.BigIntegerField(_("person"), null=True, blank=True)
     organization_id = models.BigIntegerField(_("organization"), null=True, blank=True)
-    state = models.TextField(_("state"), choices=State, default=State.ACTIVE)
+    state = models.TextField(_("how it stands"), choices=State, default=State.ACTIVE)
     sent_as = models.TextField(blank=True, default="", editable=False, help_text="The key by which its person is made.")
     snapshot = models.JSONField(default=dict, editable=False)
     # field → the values there that our last writes found, and that they left

@@ -7,7 +7,8 @@ BEGIN
     INSERT INTO crm_changedlead (workspace_id, lead_id, version, changed_at, problem, attempts)
     SELECT workspace_id, id, version, clock_timestamp(), '', 0 FROM changed
     WHERE workspace_id = ANY (ARRAY(SELECT workspace_id FROM crm_connection))
-    ON CONFLICT (lead_id) DO UPDATE SET version = greatest(crm_changedlead.version, excluded.version), changed_at = excluded.changed_at;
+    ON CONFLICT (lead_id) DO UPDATE
+        SET version = greatest(crm_changedlead.version, excluded.version), changed_at = excluded.changed_at, retry_at = NULL;
     RETURN NULL;
 END $$;
 

@@ -148,6 +148,19 @@ def test_what_is_not_answered_is_tried_again_later_and_later(connection, pipedri
 
 
 @pytest.mark.django_db
+def test_a_lead_that_was_put_off_has_its_turn_when_somebody_changes_it(connection, pipedrive_server, member):
+    lead = make_lead(member.workspace, name="Ann")
+    pipedrive_server.fail(how="503", on="*", times=1000)
+    drain(connection)
+    pipedrive_server.heal()
+
+    edit(lead, member, name="Anna")
+    drain(connection)
+
+    assert names(pipedrive_server) == ["Anna"]
+
+
+@pytest.mark.django_db
 def test_where_nobody_is_answered_the_connection_rests(connection, pipedrive_server, member):
     for _ in range(9):
         make_lead(member.workspace)

@@ -87,12 +87,30 @@ def _arrived(person_id: int, account: Account, known: Remote | None) -> None:
         return
     if creating.is_under_way(Creation.Kind.PERSON, addresses(person), account=account):
         raise Busy(vendor="Pipedrive", reason="creating")  # it may be one that we asked for
+    if not addresses(person) and _was_asked_for(person_id, account):
+        return
     lead_id = _lead_it_was_made_for(person_id, account) or _lead_with_its_address(person, account)
     is_new = _is_new(person, account)
     if lead_id is not None and (is_new or account.connection.scope == account.connection.Scope.ALL):
         syncing.sync_lead(lead_id, account=account, send=True, directory=_Only(person, account))
     elif lead_id is None and is_new and not _is_somebody(person, account):
         _become_lead(person, account)
+
+
+def _was_asked_for(person_id: int, account: Account) -> bool:
+    """Whether it is the person of a lead without an address, asked for by somebody who was broken off: these leads go first."""
+    asked = Creation.objects.filter(
+        connection=account.connection,
+        kind=Creation.Kind.PERSON,
+        key__startswith=creating.NAMELESS,
+        remote_id=None,
+        sent_at__isnull=False,
+    )
+    links = Link.objects.filter(connection=account.connection)
+    waiting = links.filter(person_id=None, sent_as__in=asked.values("key"), lead__in=Lead.objects.all())
+    for lead_id in waiting.order_by("pk").values_list("lead_id", flat=True):
+        syncing.sync_lead(lead_id, account=account)
+    return links.filter(person_id=person_id).exists()
 
 
 def _is_new(person: Row, account: Account) -> bool:

@@ -24,6 +24,9 @@ def meet(case: Case) -> bool:
 
     Raises Busy, Unreachable, TokenRefused.
     """
+    case.outcome.problem = _is_known_to_be_shared(case)
+    if case.outcome.problem:
+        return False
     try:
         found = _person(case)
     except TokenRefused:
@@ -41,6 +44,17 @@ def meet(case: Case) -> bool:
         _agree_on_all(case)
         case.keep()
     return True
+
+
+def _is_known_to_be_shared(case: Case) -> str:
+    """A sentence where another lead with this address is the person. Nothing is asked for then, and no organization made."""
+    key = creating.person_key(case.lead["email"], case.link.lead_id)
+    known = creating.known("person", key, account=case.account)
+    holder = _holder(case, known) if known else None
+    if holder is None:
+        return ""
+    leads = Lead.objects.for_workspace(holder.workspace_id).filter(pk=holder.lead_id)
+    return shared_sentence(holder.lead_id) if leads.with_email(key).exists() else ""
 
 
 def _person(case: Case) -> Found:

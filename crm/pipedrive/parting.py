@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.models import Creation, Link
+from crm.models import Conflict, Creation, Link
 from crm.pipedrive import calling, creating, leases
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.directories import addresses
@@ -37,7 +37,14 @@ def follow(link: Link, *, account: Account) -> bool:
     Link.objects.filter(pk=link.pk, person_id=gone).update(
         state=Link.State.DELETED, problem=deleted_sentence(), problem_at=timezone.now(), retry_at=None, woken_at=None
     )
+    _close_conflicts(link)
     return False
+
+
+def _close_conflicts(link: Link) -> None:
+    """There is nothing left to choose from: ours stays."""
+    waiting = Conflict.objects.filter(connection=link.connection_id, lead=link.lead_id, resolved_at=None)
+    waiting.update(choice=Conflict.Choice.ZEVIX, by_rule=True, resolved_at=timezone.now())
 
 
 def deleted_sentence() -> str:

@@ -184,9 +184,13 @@ def _listed(link: Link, field: MappedField) -> list[Any]:
 def _needless(play: Play) -> list[str]:
     """Conflicts about what nobody but the sync has written."""
     own = {field.name for field in play.own_fields()}
+    persons = dict(Link.objects.filter(connection=play.connection).values_list("lead_id", "person_id"))
     return [
         f"conflict about {row.field} of lead {row.lead_id}: nobody has written {value!r} on the side of the {side}"
         for row in Conflict.objects.filter(connection=play.connection, field__in=own, by_rule=False)
-        for side, value in (("lead", row.ours), ("person", row.theirs))
-        if not play.writes.was_written(side, row.field, value)
+        for side, value, other in (
+            ("lead", row.ours, persons.get(row.lead_id)),
+            ("person", row.theirs, row.lead_id),
+        )
+        if not play.writes.was_written(side, row.field, value, but_for=other or 0)
     ]

@@ -22,15 +22,16 @@ class Writes:
     def __init__(self) -> None:
         self._all: dict[tuple[str, int, str], list[Write]] = {}
         self._orders = count(1)
-        self._ever: list[tuple[str, str, Any]] = []
+        self._ever: list[tuple[str, int, str, Any]] = []
 
     def note(self, side: str, id: int, field: str, value: Any, before: Any, *, counts: bool) -> None:
-        self._ever.append((side, field, value))
+        self._ever.append((side, id, field, value))
         self._all.setdefault((side, id, field), []).append(Write(value, before, next(self._orders), counts))
 
-    def was_written(self, side: str, field: str, value: Any) -> bool:
-        """By whomever, but for the sync itself."""
-        return (side, field, value) in self._ever
+    def was_written(self, side: str, field: str, value: Any, *, but_for: int) -> bool:
+        """On that side, or on the other one to another than ``but_for``, from which it may have come before the two were linked."""
+        places = [(one, id) for one, id, name, written in self._ever if name == field and written == value]
+        return any(one == side or id != but_for for one, id in places)
 
     def forget(self, side: str, id: int) -> None:
         for place in [place for place in self._all if place[:2] == (side, id)]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -207,7 +208,7 @@ def person(
 
     def create() -> Body:
         before()
-        return _created(account, body, least)
+        return _created(account.pipedrive.create_person, body, least)
 
     return _there(
         _Wish(
@@ -223,13 +224,13 @@ def person(
     )
 
 
-def _created(account: Account, body: Body, least: Body | None) -> Body:
+def _created(create: Callable[[Body], Body], body: Body, least: Body | None) -> Body:
     try:
-        return account.pipedrive.create_person(body)
+        return create(body)
     except Rejected as error:
         if least is None or least == body or error.details.get("kind") != "bad_request":
             raise
-        return account.pipedrive.create_person(least)
+        return create(least)
 
 
 def person_find(key: str, account: Account, is_it: Callable[[Body], bool], directory: Directory | None = None) -> Find:
@@ -241,13 +242,19 @@ def person_find(key: str, account: Account, is_it: Callable[[Body], bool], direc
 
 
 def organization(
-    name: str, *, account: Account, directory: Directory | None = None, deadline: float | None = None
+    name: str,
+    *,
+    account: Account,
+    directory: Directory | None = None,
+    deadline: float | None = None,
+    more: Body | None = None,
 ) -> Found:
-    """The organization of this name, found or made. Raises as `ensure` does."""
+    """The organization of this name, found or made; with ``more`` in it, unless Pipedrive refuses that. Raises as `ensure` does."""
     there = directory or Searching(account)
     key, pipedrive = name_key(name), account.pipedrive
     find = _by_key(there.organization_ids, organizations_since, name, account)
-    create = lambda: pipedrive.create_organization({"name": one_line(name, 255)})  # noqa: E731
+    least = {"name": one_line(name, 255)}
+    create = partial(_created, pipedrive.create_organization, {**(more or {}), **least}, least)
     return _there(
         _Wish(Creation.Kind.ORGANIZATION, key, create, pipedrive.organization, find),
         fits=lambda found: name_key(found.get("name")) == key,

@@ -1,5 +1,6 @@
 """Finding or making the person that a lead is, and linking the two."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -134,9 +135,23 @@ def _organization(case: Case) -> int | None:
     name = str(company.here.read(case.lead) or "").strip() if company else ""
     if not name:
         return None
-    found = creating.organization(name, account=case.account, directory=case.directory, deadline=case.deadline)
+    found = creating.organization(
+        name, account=case.account, directory=case.directory, deadline=case.deadline, more=_of_organization(case)
+    )
     case.replace(organization=found.body)
+    case.is_fresh = found.is_new  # then it need not be read again
     return found.id
+
+
+def _of_organization(case: Case) -> dict[str, Any]:
+    """All that the lead tells of its organization; what Pipedrive can't hold is told when the two are compared."""
+    parts = []
+    for field in case.account.mapping.fields:
+        canonical = field.ours(case.lead)
+        if field.entity == "organization" and canonical != UNKNOWN and not field.is_empty(canonical):
+            with suppress(ValueError):
+                parts.append(field.for_theirs(case.lead, Remote(), canonical))
+    return merged(parts)
 
 
 def _fields_of_person(case: Case) -> list[MappedField]:

@@ -119,8 +119,15 @@ def _disagreements(play: Play) -> list[str]:
         f"lead {link.lead_id} and person {link.person_id}: {field.name} is {ours!r} and {theirs!r} ({link.problem})"
         for link, lead, remote in pairs(play)
         for field in play.fields
-        if field.applies(remote) and not _agree(field, ours := field.ours(lead), theirs := field.theirs(remote))
+        if field.applies(remote)
+        and not _agree(field, ours := field.ours(lead), theirs := field.theirs(remote))
+        and not _is_another_deal(field, ours, link.snapshot.get(field.name) == [ours, theirs])
     ]
+
+
+def _is_another_deal(field: MappedField, ours: Any, is_agreed: bool) -> bool:
+    """A lead that is won or lost stays so when somebody here wants one more deal with it, until that is moved."""
+    return field.name == "status" and ours in ("WON", "LOST") and is_agreed
 
 
 def _agree(field: MappedField, ours: Any, theirs: Any) -> bool:

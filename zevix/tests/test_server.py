@@ -35,6 +35,8 @@ class Server:
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            # a shell that runs the tests in the background has it ignored, and who is started by them would ignore it as well
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self._wait_until_healthy()
 

@@ -227,9 +227,13 @@ class Play:
     def _merge_persons(self, x: int, y: int, z: int) -> None:
         goes, stays = _one_of(self.people.all(), x), _one_of(self.people.all(), y)
         if goes and stays and goes != stays:
+            given_up = self._canonical_there(goes["id"])
             self.people.merge(goes["id"], into=stays["id"])
             self.writes.forget("person", goes["id"])
             self.writes.forget("person", stays["id"])
+            # whoever merges two has both before their eyes
+            for field, value in self._canonical_there(stays["id"]).items():
+                self.writes.note("person", stays["id"], field, value, given_up.get(field), counts=False)
 
     def _move_person(self, x: int, y: int, z: int) -> None:
         person, organization = _one_of(self.people.all(), x), _one_of(self.people.organizations.all(), y)
@@ -336,7 +340,7 @@ class Play:
         self.server.heal("kill")
 
     def _lag(self, x: int, y: int, z: int) -> None:
-        self.server.search_lags((0, 5, 100, 1000)[x % 4])
+        self.server.search_lags((0, 5, 100, 250)[x % 4])
 
     def _down(self, x: int, y: int, z: int) -> None:
         self.server.down()

@@ -81,6 +81,8 @@ def delete(world: World, id: int, by: By) -> Object:
 
 
 def restore(world: World, id: int, by: By) -> Object:
+    if id in world.merged_persons:
+        raise Refused(f"Person {id} was merged into another, which can't be undone")
     return world.change("person", id, {"is_deleted": False}, by)
 
 
@@ -100,6 +102,7 @@ def merge(world: World, id: int, into: int, by: By) -> Object:
         "custom_fields": custom,
     }
     world.delete("person", id, by, merged_to_id=str(into))
+    world.merged_persons.add(id)
     kept = world.change("person", into, united, by, merged_from_id=str(id))
     for deal in world.living("deal"):
         if deal["person_id"] == id:

@@ -48,6 +48,7 @@ class World:
         }
         self.fields: dict[str, dict[str, Object]] = {"person": {}, "organization": {}, "deal": {}}
         """Fields by their codes, as v2 answers them."""
+        self.merged_persons: set[int] = set()
         self.changes: deque[Change] = deque()
         """Those that no webhook has been asked about yet."""
         self.watchers: list[Callable[[Change], None]] = []

@@ -3,7 +3,9 @@
 from procrastinate import JobContext
 
 from crm.models import Connection, SyncRun
-from crm.pipedrive import draining, inbox, resealing, running, sweeping, waking
+from crm.pipedrive.accounts import resealing
+from crm.pipedrive.events import inbox, sweeping
+from crm.pipedrive.runs import draining, running, waking
 from zevix import jobs
 
 

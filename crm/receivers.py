@@ -7,9 +7,10 @@ from django.dispatch import receiver
 
 from accounts.models import Workspace
 from crm.errors import NotConnected
-from crm.pipedrive import accounts, waking
+from crm.pipedrive import accounts
 from crm.pipedrive.deals import wanting
 from crm.pipedrive.deals.wanting import Wish
+from crm.pipedrive.runs import waking
 from leads.history import Author
 from leads.signals import deal_wanted
 

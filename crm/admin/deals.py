@@ -15,9 +15,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from crm.models import Deal
-from crm.pipedrive import waking
 from crm.pipedrive.deals import wanting
 from crm.pipedrive.mapping.setup import Setup
+from crm.pipedrive.runs import waking
 from leads.admin.merging import ActsOnRows
 from leads.models import Lead
 from zevix.admin_site import ReadOnly, TenantAdmin

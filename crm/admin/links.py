@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from accounts.admin.members import user_of
 from crm.models import Conflict, Creation, Link
-from crm.pipedrive import again, conflicts
+from crm.pipedrive.syncing import again, conflicts
 from leads.admin.merging import ActsOnRows
 from leads.models import Lead
 from zevix.admin_site import ReadOnly, TenantAdmin

@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from crm.models import ChangedLead, InboxEvent, SyncRun
-from crm.pipedrive import inbox
+from crm.pipedrive.events import inbox
 from leads.models import Lead
 from zevix.admin import StartsWithFilter
 from zevix.admin_site import ReadOnly, TenantAdmin

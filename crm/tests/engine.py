@@ -3,10 +3,11 @@
 from typing import Any
 
 from crm.models import Connection, Link
-from crm.pipedrive import accounts, syncing
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.syncing import Outcome
+from crm.pipedrive.syncing import syncing
+from crm.pipedrive.syncing.syncing import Outcome
 from leads import editing
 from leads.history import Author
 from leads.models import Lead

@@ -9,7 +9,7 @@ from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from crm.models import Connection
-from crm.pipedrive import hooks
+from crm.pipedrive.events import hooks
 from crm.tests.pipedrive_server.hooks import through
 from zevix.sealing import seal, unseal
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Membership
 from crm.models import Conflict, Connection, Creation, Link
-from crm.pipedrive import linking, syncing
+from crm.pipedrive.syncing import linking, syncing
 from crm.tests.engine import edit, in_step, opened, sync
 from crm.tests.factories import make_connection
 from crm.tests.pipedrive_server import PipedriveServer

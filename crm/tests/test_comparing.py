@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.pipedrive.comparing import MARGIN, Decision, Move, Sides, compare
+from crm.pipedrive.syncing.comparing import MARGIN, Decision, Move, Sides, compare
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 values = st.sampled_from(["", "Anna", "Bert", "Cleo"])

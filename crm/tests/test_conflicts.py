@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from accounts.tests.factories import make_member
 from crm.models import ChangedLead, Conflict, Connection
-from crm.pipedrive import conflicts, syncing
+from crm.pipedrive.syncing import conflicts, syncing
 from crm.tests.engine import edit, in_step, link_of, opened, sync
 from crm.tests.factories import make_connection
 from leads.history import Author

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm.errors import Busy
 from crm.models import Conflict, Creation, Link
-from crm.pipedrive import creating, leases
+from crm.pipedrive.creating import creating, leases
 from crm.tests.engine import edit, link_of, opened, sync
 from crm.tests.factories import make_connection
 from leads import history
@@ -321,7 +321,7 @@ def test_listed_knows_who_is_there_and_who_came_since(connection, server, monkey
     told = []
     listed = creating.Listed(opened(connection), progress=told.append)
     server.people.create(name="Bert", email="bert@adams.example")
-    monkeypatch.setattr("crm.pipedrive.directories._FRESH", 0.0)
+    monkeypatch.setattr("crm.pipedrive.creating.directories._FRESH", 0.0)
     listed._fresh_until = 0
 
     assert listed.person_ids("ANNA@adams.example") == [1]

@@ -9,9 +9,10 @@ import pytest
 from accounts.models import Role
 from accounts.tests.factories import make_member
 from crm.models import Conflict, Deal
-from crm.pipedrive import accounts, syncing
+from crm.pipedrive import accounts
 from crm.pipedrive.deals import mirroring
 from crm.pipedrive.limits import Lane
+from crm.pipedrive.syncing import syncing
 from crm.tests.factories import make_connection
 from leads import editing
 from leads.history import SYSTEM

@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.tests.factories import make_member
 from crm import jobs
 from crm.models import ChangedLead, Connection, Creation, Deal, InboxEvent, Link, TokenMeter
-from crm.pipedrive import draining, syncing
+from crm.pipedrive.runs import draining
+from crm.pipedrive.syncing import syncing
 from crm.tests.events import deliver, drains
 from crm.tests.factories import make_connection
 from leads import editing

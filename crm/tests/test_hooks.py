@@ -3,7 +3,8 @@
 import pytest
 
 from crm.models import Connection
-from crm.pipedrive import accounts, hooks
+from crm.pipedrive import accounts
+from crm.pipedrive.events import hooks
 from crm.pipedrive.limits import Lane
 from crm.tests.factories import make_connection
 from zevix.errors import Unreachable

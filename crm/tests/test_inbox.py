@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Conflict, Connection, Deal, InboxEvent, Link
-from crm.pipedrive import draining
+from crm.pipedrive.runs import draining
 from crm.tests.events import deliver, event, post
 from crm.tests.factories import make_connection
 from leads import editing

@@ -4,8 +4,9 @@ import pytest
 
 from crm.errors import Busy
 from crm.models import Connection, Creation, Link
-from crm.pipedrive import creating, linking
+from crm.pipedrive.creating import creating
 from crm.pipedrive.mapping import Remote
+from crm.pipedrive.syncing import linking
 from crm.tests.engine import edit, in_step, link_of, opened, sync
 from crm.tests.factories import make_connection
 from leads import editing, history

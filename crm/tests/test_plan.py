@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Membership
 from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link, SyncRun, TokenMeter
-from crm.pipedrive import draining, planning, running
+from crm.pipedrive.runs import draining, planning, running
 from crm.tests.factories import make_connection
 from leads import editing
 from leads.history import Author

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from crm import jobs
 from crm.models import Connection, Deal, InboxEvent, Link, SyncRun, TokenMeter
-from crm.pipedrive import draining, sweeping
+from crm.pipedrive.events import sweeping
+from crm.pipedrive.runs import draining
 from crm.tests.events import drains
 from crm.tests.factories import make_connection
 from leads.models import Lead

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import Role
 from accounts.tests.factories import make_member
 from crm.models import ChangedLead, Conflict, Connection, Deal, InboxEvent, Link, SyncRun, TokenMeter
-from crm.pipedrive import running
+from crm.pipedrive.runs import running
 from crm.tests.events import make_quiet_connection
 from leads.tests.factories import make_lead
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from crm.errors import Busy, TokenRefused
 from crm.models import ChangedLead, Conflict, Connection, Creation, Deal, InboxEvent, Link
-from crm.pipedrive import syncing
 from crm.pipedrive.deals import mirroring
+from crm.pipedrive.syncing import syncing
 from crm.tests.engine import edit, in_step, link_of, opened, sync
 from crm.tests.factories import make_connection
 from leads import history
@@ -281,7 +281,7 @@ def test_a_company_that_is_emptied_takes_the_person_out_of_its_organization(conn
 
 
 def test_an_organization_that_is_renamed_there_renames_the_company_of_all_its_leads(connection, server):
-    from crm.pipedrive import linking
+    from crm.pipedrive.syncing import linking
 
     one, link = in_step(connection, company="Adams GmbH")
     other, _ = in_step(connection, name="Bert", email="bert@adams.example", company="Adams GmbH")
@@ -320,7 +320,7 @@ def test_a_lead_out_of_scope_is_left_alone_until_it_is_sent(connection, server):
 
 
 def test_a_lead_in_the_bin_sleeps_and_wakes_when_it_is_back(connection, server):
-    from crm.pipedrive import linking
+    from crm.pipedrive.syncing import linking
     from leads import editing
 
     lead, link = in_step(connection)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.tests.factories import make_workspace
 from crm.models import Connection, InboxEvent
-from crm.pipedrive import inbox
+from crm.pipedrive.events import inbox
 from crm.tests.events import PASSWORD, drains, event, make_quiet_connection, post
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
 from accounts.team_views import PAGING
 from crm.models import Conflict
-from crm.pipedrive import conflicts, resolving
+from crm.pipedrive.syncing import conflicts, resolving
 from crm.serializers.conflicts import (
     CONFLICT_ROW,
     ChosenSerializer,

@@ -11,7 +11,7 @@ from accounts.permissions import IsManager
 from accounts.requests import SignedInRequest
 from accounts.team_views import PAGING
 from crm.models import SyncRun
-from crm.pipedrive import forecasts, planning, running
+from crm.pipedrive.runs import forecasts, planning, running
 from crm.pipedrive.status import status as status_of
 from crm.serializers.sync import (
     RUN_ROW,

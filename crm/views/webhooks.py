@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.views import OpenView
-from crm.pipedrive import inbox
+from crm.pipedrive.events import inbox
 
 
 class Webhook(OpenView):

@@ -108,7 +108,9 @@ def main() -> None:
 
     django.setup()
     from crm.models import TokenMeter
-    from crm.pipedrive import accounts, backfilling, hooks
+    from crm.pipedrive import accounts
+    from crm.pipedrive.events import hooks
+    from crm.pipedrive.runs import backfilling
     from leads.models import Lead
     from zevix.sealing import unseal
 

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from accounts.models import Workspace
 from crm.errors import BudgetSpent
 from crm.models import Connection, SyncRun
-from crm.pipedrive import accounts, backfilling
-from crm.pipedrive.passes import leads_of
-from crm.pipedrive.syncing import Outcome
+from crm.pipedrive import accounts
+from crm.pipedrive.runs import backfilling
+from crm.pipedrive.runs.passes import leads_of
+from crm.pipedrive.syncing.syncing import Outcome
 from zevix.errors import Refusal
 
 _NAP = 60.0  # seconds

@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from accounts.models import User, Workspace
 from crm.errors import TokenRefused
 from crm.models import Connection, TokenMeter
-from crm.pipedrive import hooks
 from crm.pipedrive.accounts import reading, tokens
 from crm.pipedrive.accounts.choosing import choose
 from crm.pipedrive.accounts.opening import Account, client, connection_of, keep, locked, mapping_of, open, refresh
 from crm.pipedrive.accounts.trouble import sentence
 from crm.pipedrive.client import Pipedrive
+from crm.pipedrive.events import hooks
 from crm.pipedrive.limits import Lane
 from zevix.errors import Refusal, Rejected, Unreachable, ValidationFailed
 from zevix.sealing import seal

@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from crm.errors import Busy
 from crm.models import Deal, Link
-from crm.pipedrive import leases
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.creating import Made
+from crm.pipedrive.creating import leases
+from crm.pipedrive.creating.creating import Made
+from crm.pipedrive.creating.leases import Lease
 from crm.pipedrive.deals import leading, mirroring
 from crm.pipedrive.deals.asking import STATUS, fields_of_deals
-from crm.pipedrive.leases import Lease
 from crm.pipedrive.mapping import UNKNOWN, Canonical, MappedField, Remote
 from crm.pipedrive.mapping.stages import OPEN
 from leads.models import Lead

@@ -6,11 +6,12 @@ from typing import Any
 from accounts.models import Workspace
 from crm.errors import TokenRefused
 from crm.models import Deal
-from crm.pipedrive import accounts, waking
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.deals import mirroring
 from crm.pipedrive.limits import Lane
 from crm.pipedrive.mapping.setup import Setup
+from crm.pipedrive.runs import waking
 from leads.errors import NotYourLead
 from leads.history import Author
 from leads.models import Lead

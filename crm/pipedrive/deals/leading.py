@@ -1,7 +1,7 @@
 """Which of a lead's deals leads its status: one that is open keeps that place, one that opens takes it from none but closed ones."""
 
 from crm.models import Connection, Deal, Link
-from crm.pipedrive import calling
+from crm.pipedrive.syncing import calling
 
 
 def settle(lead_id: int, connection: Connection, *, opened: Deal | None = None) -> None:

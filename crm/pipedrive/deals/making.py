@@ -8,12 +8,15 @@ from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent, Busy, TokenRefused
 from crm.models import Creation, Deal, Link
-from crm.pipedrive import accounts, creating, syncing, waking
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.creating import Made
+from crm.pipedrive.creating import creating
+from crm.pipedrive.creating.creating import Made
 from crm.pipedrive.deals import arriving, asking, mirroring, noting
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.syncing import Outcome
+from crm.pipedrive.runs import waking
+from crm.pipedrive.syncing import syncing
+from crm.pipedrive.syncing.syncing import Outcome
 from leads.models import Lead
 from zevix.errors import NotFound, Rejected, Unreachable
 

@@ -12,10 +12,10 @@ from django.db import transaction
 
 from crm.errors import Busy
 from crm.models import Connection, Deal, Link
-from crm.pipedrive import linking, syncing
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.deals import leading
 from crm.pipedrive.mapping.values import one_line
+from crm.pipedrive.syncing import linking, syncing
 from leads.models import Lead
 
 Remote = dict[str, Any]

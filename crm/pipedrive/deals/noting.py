@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from crm.errors import TokenRefused
 from crm.models import Creation, Deal
-from crm.pipedrive import creating
 from crm.pipedrive.accounts import Account
+from crm.pipedrive.creating import creating
 from zevix.errors import Rejected
 
 

@@ -4,8 +4,9 @@ from collections import Counter
 from typing import Any
 
 from crm.models import ChangedLead, Conflict, Connection, Deal, InboxEvent, Link
-from crm.pipedrive import conflicts, running
 from crm.pipedrive.mapping import LEAD_COLUMNS, UNKNOWN, MappedField, Remote
+from crm.pipedrive.runs import running
+from crm.pipedrive.syncing import conflicts
 from crm.tests.both_sides.play import NEVER_BLANK_THERE, Play
 from leads.models import Lead, Merge
 

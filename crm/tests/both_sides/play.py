@@ -13,10 +13,13 @@ from django.test import Client
 from accounts.models import Membership
 from accounts.tests.factories import make_member
 from crm.models import Conflict, Connection, Link
-from crm.pipedrive import accounts, conflicts, draining, sweeping, syncing
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
+from crm.pipedrive.events import sweeping
 from crm.pipedrive.limits import Lane
 from crm.pipedrive.mapping import LEAD_COLUMNS, MappedField, Remote
+from crm.pipedrive.runs import draining
+from crm.pipedrive.syncing import conflicts, syncing
 from crm.tests.both_sides.aging import age
 from crm.tests.both_sides.killing import in_a_process
 from crm.tests.both_sides.steps import Step

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crm.models import Conflict, InboxEvent
-from crm.pipedrive.cases import Case
-from crm.pipedrive.comparing import Decision, Move, Sides, compare
 from crm.pipedrive.mapping import UNKNOWN, Canonical, MappedField
-from crm.pipedrive.origins import PROGRAMS, origins
+from crm.pipedrive.syncing.cases import Case
+from crm.pipedrive.syncing.comparing import Decision, Move, Sides, compare
+from crm.pipedrive.syncing.origins import PROGRAMS, origins
 
 _CHOSEN = {Conflict.Choice.ZEVIX.value: Move.PUSH, Conflict.Choice.PIPEDRIVE.value: Move.PULL}
 

@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent, Busy, TokenRefused
 from crm.models import Connection, Deal, Link, SyncRun
-from crm.pipedrive import syncing
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.client.pipedrive import Entity
-from crm.pipedrive.crew import share
-from crm.pipedrive.directories import Directory
+from crm.pipedrive.creating.directories import Directory
 from crm.pipedrive.mapping import Remote
-from crm.pipedrive.syncing import Outcome
+from crm.pipedrive.runs.crew import share
+from crm.pipedrive.syncing import syncing
+from crm.pipedrive.syncing.syncing import Outcome
 from leads.models import Lead
 from zevix.errors import Refusal, Unreachable
 

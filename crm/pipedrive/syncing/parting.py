@@ -8,10 +8,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Conflict, Creation, Link
-from crm.pipedrive import calling, creating, leases
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.directories import addresses
-from crm.pipedrive.leases import Lease
+from crm.pipedrive.creating import creating, leases
+from crm.pipedrive.creating.directories import addresses
+from crm.pipedrive.creating.leases import Lease
+from crm.pipedrive.syncing import calling
 from leads.history import Author
 from leads.merging import merging
 from leads.merging.merging import Wish

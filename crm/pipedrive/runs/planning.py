@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from accounts.models import User, Workspace
 from crm.models import SyncRun
-from crm.pipedrive import accounts, running
-from crm.pipedrive.forecasts import Plan
+from crm.pipedrive import accounts
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.passes import Pass
+from crm.pipedrive.runs import running
+from crm.pipedrive.runs.forecasts import Plan
+from crm.pipedrive.runs.passes import Pass
 
 _INLINE, _PATIENCE = 3.0, 5.0  # seconds: for all, and for what is asked by then
 

@@ -7,11 +7,12 @@ from django.utils.dateparse import parse_datetime
 
 from crm.errors import Busy, TokenRefused
 from crm.models import Deal, InboxEvent, Link
-from crm.pipedrive import accounts, linking, syncing
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
 from crm.pipedrive.deals import mirroring
-from crm.pipedrive.inbox import OF_THE_ACCOUNT
+from crm.pipedrive.events.inbox import OF_THE_ACCOUNT
 from crm.pipedrive.mapping import MappedField, Remote
+from crm.pipedrive.syncing import linking, syncing
 from zevix.errors import Refusal, Unreachable
 
 Outcome = InboxEvent.Outcome

@@ -10,13 +10,14 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.errors import TokenRefused
 from crm.models import Connection, SyncRun
-from crm.pipedrive import accounts, running
-from crm.pipedrive.directories import Listed
-from crm.pipedrive.draining import threads_for
-from crm.pipedrive.forecasts import Plan
+from crm.pipedrive import accounts
+from crm.pipedrive.creating.directories import Listed
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.passes import Pass
-from crm.pipedrive.syncing import Outcome
+from crm.pipedrive.runs import running
+from crm.pipedrive.runs.draining import threads_for
+from crm.pipedrive.runs.forecasts import Plan
+from crm.pipedrive.runs.passes import Pass
+from crm.pipedrive.syncing.syncing import Outcome
 from zevix.errors import Conflict
 
 _ALIVE_FOR = timedelta(seconds=30)  # since it was last heard of

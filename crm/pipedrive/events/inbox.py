@@ -17,8 +17,8 @@ from django.utils.dateparse import parse_datetime
 
 from crm.errors import WrongPassword
 from crm.models import Connection, InboxEvent
-from crm.pipedrive import hooks
-from crm.pipedrive.waking import wake
+from crm.pipedrive.events import hooks
+from crm.pipedrive.runs.waking import wake
 from zevix import sealing
 from zevix.errors import Malformed, NotFound
 

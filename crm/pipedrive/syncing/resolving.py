@@ -3,8 +3,10 @@
 from accounts.models import User
 from crm.errors import TokenRefused
 from crm.models import Conflict, Connection
-from crm.pipedrive import accounts, conflicts, syncing, waking
+from crm.pipedrive import accounts
 from crm.pipedrive.limits import Lane
+from crm.pipedrive.runs import waking
+from crm.pipedrive.syncing import conflicts, syncing
 from zevix.errors import NotConfigured, Unreachable
 
 _SECONDS = 3.0

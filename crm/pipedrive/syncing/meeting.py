@@ -8,12 +8,12 @@ from django.utils.translation import gettext as _
 
 from crm.errors import TokenRefused
 from crm.models import Link
-from crm.pipedrive import creating
-from crm.pipedrive.cases import Case, Change, Row
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.creating import Found
+from crm.pipedrive.creating import creating
+from crm.pipedrive.creating.creating import Found
 from crm.pipedrive.mapping import UNKNOWN, MappedField, Remote, merged, person_name
-from crm.pipedrive.pushing import COMPANY
+from crm.pipedrive.syncing.cases import Case, Change, Row
+from crm.pipedrive.syncing.comparing import Move
+from crm.pipedrive.syncing.pushing import COMPANY
 from leads.models import Lead, MergedLead
 from zevix.errors import Refusal, Rejected, Unanswered
 

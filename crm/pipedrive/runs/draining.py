@@ -16,12 +16,14 @@ from django.utils.translation import gettext as _
 
 from crm.errors import BudgetSpent, Busy, TokenRefused
 from crm.models import ChangedLead, Connection, Deal, InboxEvent, Link, TokenMeter
-from crm.pipedrive import accounts, syncing, working_off
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.crew import share
+from crm.pipedrive.creating.directories import Directory, Listed
 from crm.pipedrive.deals import making
-from crm.pipedrive.directories import Directory, Listed
+from crm.pipedrive.events import working_off
 from crm.pipedrive.limits import Lane
+from crm.pipedrive.runs.crew import share
+from crm.pipedrive.syncing import syncing
 from zevix.errors import Refusal, Unreachable
 
 log = structlog.get_logger("crm")

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
-from crm.pipedrive import conflicts
-from crm.pipedrive.cases import Case, Change, LeadGone, Row
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.deciding import Step
 from crm.pipedrive.mapping import LEAD_COLUMNS, merged
+from crm.pipedrive.syncing import conflicts
+from crm.pipedrive.syncing.cases import Case, Change, LeadGone, Row
+from crm.pipedrive.syncing.comparing import Move
+from crm.pipedrive.syncing.deciding import Step
 from leads import editing
 from leads.errors import ExternalIdTaken
 from leads.history import Author

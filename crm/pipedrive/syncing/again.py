@@ -5,7 +5,8 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Link
-from crm.pipedrive import calling, waking
+from crm.pipedrive.runs import waking
+from crm.pipedrive.syncing import calling
 
 _WAITING = {"state": Link.State.ACTIVE, "problem": "", "problem_at": None, "retry_at": None, "attempts": 0}
 

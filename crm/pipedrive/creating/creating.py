@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from crm.errors import Busy
 from crm.models import Connection, Creation, Link
-from crm.pipedrive import leases
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.directories import (
+from crm.pipedrive.creating import leases
+from crm.pipedrive.creating.directories import (
     LAG,
     Directory,
     Listed,
@@ -32,7 +32,7 @@ from crm.pipedrive.directories import (
     organizations_since,
     persons_since,
 )
-from crm.pipedrive.leases import Lease
+from crm.pipedrive.creating.leases import Lease
 from crm.pipedrive.mapping.values import one_line
 from zevix.errors import Refusal, Rejected, Unanswered
 

@@ -7,9 +7,13 @@ from typing import Any
 from django.utils import timezone
 
 from crm.models import ChangedLead, Conflict, Connection, Link
-from crm.pipedrive import conflicts, deciding, leases, meeting, parting, pulling, pushing
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.cases import (
+from crm.pipedrive.creating import leases
+from crm.pipedrive.creating.creating import Directory, Searching
+from crm.pipedrive.creating.leases import Lease
+from crm.pipedrive.mapping import UNKNOWN, MappedField, Remote
+from crm.pipedrive.syncing import conflicts, deciding, meeting, parting, pulling, pushing
+from crm.pipedrive.syncing.cases import (
     Case,
     Change,
     LeadGone,
@@ -20,10 +24,7 @@ from crm.pipedrive.cases import (
     organization_of,
     read_lead,
 )
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.creating import Directory, Searching
-from crm.pipedrive.leases import Lease
-from crm.pipedrive.mapping import UNKNOWN, MappedField, Remote
+from crm.pipedrive.syncing.comparing import Move
 
 __all__ = ["Change", "Outcome", "echoed", "settled", "sync_lead"]
 

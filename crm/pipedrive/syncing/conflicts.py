@@ -10,11 +10,11 @@ from django.utils import timezone
 from accounts.models import User, Workspace
 from crm.errors import AlreadyResolved
 from crm.models import Conflict, Link
-from crm.pipedrive import calling
-from crm.pipedrive.cases import Case
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.deciding import Step
 from crm.pipedrive.mapping import Canonical
+from crm.pipedrive.syncing import calling
+from crm.pipedrive.syncing.cases import Case
+from crm.pipedrive.syncing.comparing import Move
+from crm.pipedrive.syncing.deciding import Step
 
 Choice = Conflict.Choice
 

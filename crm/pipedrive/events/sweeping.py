@@ -13,11 +13,12 @@ from django.utils.dateparse import parse_datetime
 
 from crm.errors import BudgetSpent, NotConnected, TokenRefused
 from crm.models import Connection, InboxEvent, Link, SyncRun
-from crm.pipedrive import accounts, hooks, working_off
+from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.draining import rest
+from crm.pipedrive.events import hooks, working_off
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.waking import wake
+from crm.pipedrive.runs.draining import rest
+from crm.pipedrive.runs.waking import wake
 from zevix.errors import Refusal
 
 _NIGHT = 2  # o'clock, UTC

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from crm.models import Deal, Link
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.creating import Directory
-from crm.pipedrive.leases import Lease
+from crm.pipedrive.creating.creating import Directory
+from crm.pipedrive.creating.leases import Lease
 from crm.pipedrive.mapping import LEAD_COLUMNS, Canonical, MappedField, Remote
+from crm.pipedrive.syncing.comparing import Move
 from leads.models import Lead
 
 Row = dict[str, Any]

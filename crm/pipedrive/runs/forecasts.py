@@ -3,8 +3,8 @@
 from typing import Any
 
 from crm.models import SyncRun
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.syncing import Change, Outcome
+from crm.pipedrive.syncing.comparing import Move
+from crm.pipedrive.syncing.syncing import Change, Outcome
 from leads.models import Lead
 
 _ITEMS = 200

@@ -13,11 +13,11 @@ from crm.errors import BudgetSpent, Paused, TokenRefused
 from crm.models import Connection, Link, SyncRun
 from crm.pipedrive import accounts
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.directories import Directory, Listed
-from crm.pipedrive.draining import threads_for
-from crm.pipedrive.forecasts import Plan
+from crm.pipedrive.creating.directories import Directory, Listed
 from crm.pipedrive.limits import Lane
-from crm.pipedrive.passes import Pass, leads_of
+from crm.pipedrive.runs.draining import threads_for
+from crm.pipedrive.runs.forecasts import Plan
+from crm.pipedrive.runs.passes import Pass, leads_of
 from zevix.errors import Refusal, Unreachable
 
 Status = SyncRun.Status

@@ -6,11 +6,12 @@ from typing import Any
 
 from crm.errors import TokenRefused
 from crm.models import Link
-from crm.pipedrive import calling, conflicts, creating
-from crm.pipedrive.cases import Case, Change, PersonGone, Row
-from crm.pipedrive.comparing import Move
-from crm.pipedrive.deciding import Step
+from crm.pipedrive.creating import creating
 from crm.pipedrive.mapping import Canonical, MappedField, merged
+from crm.pipedrive.syncing import calling, conflicts
+from crm.pipedrive.syncing.cases import Case, Change, PersonGone, Row
+from crm.pipedrive.syncing.comparing import Move
+from crm.pipedrive.syncing.deciding import Step
 from zevix.errors import Rejected
 
 Parts = list[tuple[Step, dict[str, Any]]]

@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from crm.errors import Busy
 from crm.models import Creation, Link
-from crm.pipedrive import calling, creating, parting, syncing
 from crm.pipedrive.accounts import Account
-from crm.pipedrive.cases import Row, organization_of, read_lead
-from crm.pipedrive.deciding import moment
-from crm.pipedrive.directories import Searching, addresses
+from crm.pipedrive.creating import creating
+from crm.pipedrive.creating.directories import Searching, addresses
 from crm.pipedrive.mapping import UNKNOWN, Remote, merged
+from crm.pipedrive.syncing import calling, parting, syncing
+from crm.pipedrive.syncing.cases import Row, organization_of, read_lead
+from crm.pipedrive.syncing.deciding import moment
 from leads import editing
 from leads.errors import ExternalIdTaken
 from leads.history import Author

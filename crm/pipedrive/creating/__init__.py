@@ -1,0 +1,1 @@
+"""Making persons, organizations and deals in Pipedrive, each once."""

@@ -1,0 +1,1 @@
+"""What happened in Pipedrive: told by its webhook, or found by a sweep."""

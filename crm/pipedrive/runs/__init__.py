@@ -1,0 +1,1 @@
+"""Many leads: what waits is worked off, runs are planned and done."""

@@ -1,0 +1,1 @@
+"""One lead in step with what it is in Pipedrive: compared, pulled, pushed, parted, and what people are to decide."""

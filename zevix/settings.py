@@ -322,6 +322,8 @@ PIPEDRIVE_DOMAIN = env.str("PIPEDRIVE_DOMAIN", default="").strip()
 # in the place of https://<domain>.pipedrive.com, for all
 PIPEDRIVE_BASE_URL = env.str("PIPEDRIVE_BASE_URL", default="").rstrip("/")
 PIPEDRIVE_TIMEOUT = env.float("PIPEDRIVE_TIMEOUT", default=15.0)  # seconds that an answer may take
+PIPEDRIVE_PAUSES = (0.25, 1.0)  # seconds before a question that had no answer is asked again
+PIPEDRIVE_RUN_PAUSE = 2.0  # seconds until a run comes back to a lead that had none
 # after which a request without an answer is taken to have come to nothing, where nothing of it can be found
 PIPEDRIVE_UNCERTAIN = timedelta(seconds=env.float("PIPEDRIVE_UNCERTAIN_SECONDS", default=60.0))
 

@@ -29,7 +29,6 @@ T = TypeVar("T")
 _CONNECT = 5.0  # seconds
 _LEAST = 0.3  # seconds; with less no request is begun
 _LARGEST = 10 * 1024 * 1024  # bytes of an answer
-_WAITS = (0.25, 1.0)  # seconds before another try
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Wire:
         Raises Unreachable (Unanswered where it may have been done, BudgetSpent), Rejected, TokenRefused.
         """
         request = self._request(operation, place, query, body)
-        for wait in (*_WAITS, None):
+        for wait in (*settings.PIPEDRIVE_PAUSES, None):
             self._gate.enter(operation.cost, is_search=operation.is_search)
             try:
                 return self._asked(operation, request, body, read)

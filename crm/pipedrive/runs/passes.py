@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,7 +30,6 @@ log = structlog.get_logger("crm")
 _CHUNK = 100  # as many ids a list takes
 _TOLD = 200  # problems that a run keeps with their sentences
 _TRIES, _IN_A_ROW = 5, 5
-_APART = 2.0  # seconds between two tries
 _BUSY_FOR = 100.0  # seconds after which nobody can still be at it whose process was killed
 _SAVED = 1.0  # seconds between two looks at where we are
 
@@ -164,10 +164,10 @@ class Pass:
             self._unanswered += not is_busy
             if self._unanswered >= _IN_A_ROW:
                 raise error
-            if asked.tries >= (_BUSY_FOR / _APART if is_busy else _TRIES):
+            if asked.tries >= (_BUSY_FOR / settings.PIPEDRIVE_RUN_PAUSE if is_busy else _TRIES):
                 return Outcome(problem=str(error))
             # what was read of it may have changed by then
-            asked.known, asked.not_before = None, time.monotonic() + _APART
+            asked.known, asked.not_before = None, time.monotonic() + settings.PIPEDRIVE_RUN_PAUSE
             self._later.append(asked)
         return None
 

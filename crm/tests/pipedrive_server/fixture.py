@@ -23,6 +23,7 @@ def pipedrive_server(started_pipedrive_server: PipedriveServer, settings: Any) -
     """An account in which nobody has worked yet, which the settings point at."""
     started_pipedrive_server.reset()
     settings.PIPEDRIVE_BASE_URL = started_pipedrive_server.url
+    settings.PIPEDRIVE_PAUSES, settings.PIPEDRIVE_RUN_PAUSE = (0.02, 0.05), 0.2
     yield started_pipedrive_server
     started_pipedrive_server.slow(0)
     assert started_pipedrive_server.broken == []

@@ -193,6 +193,9 @@ class Pass:
         with self._lock:
             self._saved_at = time.monotonic()
             run.cursor = min(self._open, default=self._handed_out + 1) - 1
+            run.total_count = max(
+                run.total_count, run.done_count
+            )  # leads that are new since it began are dealt with, too
             run.beat_at = timezone.now()
             run.save(
                 update_fields=[
